@@ -79,6 +79,11 @@ def check_source(source: Collection, model: Any) -> None:
     _series.check_zone(source, SeriesTransform.from_json(model.input_section, model.tensors))
 
 
+def skip_bad(source: Collection, options: Any) -> tuple[Collection, list[str]]:
+    """Leave nothing out: readers refuse a series without steps."""
+    return source, []
+
+
 def label_cells(source: Collection, options: Any) -> _labels.Cells:
     """Return the place and the label cell of every series."""
     return [(source.locate(i, 0), s.label or "") for i, s in enumerate(source.series)]

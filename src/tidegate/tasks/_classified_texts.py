@@ -55,6 +55,11 @@ def check_source(source: Table, model: Any) -> None:
     """Do nothing: a text fits any model of texts."""
 
 
+def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
+    """Leave out empty texts, if the options say so; return the source and notes about them."""
+    return _messages.skip_empty(source, options)
+
+
 def label_cells(source: Table, options: Any) -> _labels.Cells:
     """Return the place and the label cell of every row."""
     return [(source.locate(i), cell) for i, cell in enumerate(source.labels(options.label))]

@@ -265,6 +265,9 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
 
     Raises DataError.
     """
+    kind, output = find_input(source, options), find_output(options)
+    source, skipped = kind.skip_bad(source, options)
+    valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     y, labels = read_targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
     summaries = [summary(source, options, y)]
@@ -275,8 +278,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         y = np.concatenate([y, more])
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a validation file is only trained on where the user says so
-    kind, output = find_input(source, options), find_output(options)
-    notes = lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
+    notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
     cell = made.options.load_cell()
@@ -292,7 +294,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         tapes={cell.name: cell.tape.to_json()},
         outputs={OUTPUT: output.make_output(labels)},
         summaries=summaries,
-        notes=[notes + made.part.notes[0], *made.part.notes[1:]],
+        notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,
         groups=made.groups,
         provenance=made.provenance,
