@@ -16,6 +16,7 @@ from ..errors import DataError
 PERIODS = ("day", "week", "month", "year")
 DAY = 86_400_000_000  # microseconds
 MONDAY = 4 * DAY  # 1970-01-05, the first one after the epoch
+TICKS = {"day": (DAY, 0), "week": (7 * DAY, MONDAY)}  # microseconds of a period, and where one begins
 FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
 
 Times = npt.NDArray[np.datetime64]
@@ -32,7 +33,11 @@ def encode_times(times: Times, periods: Sequence[str]) -> npt.NDArray[np.float32
     times = times.astype("M8[us]")
     features = np.empty((len(times), 2 * len(periods)), np.float32)
     for i, period in enumerate(periods):
-        angles = (2 * math.pi * elapsed_share(times, period)).tolist()
+        if len(times) == 1 and period in TICKS:  # a stream waits for it; integers give the same bits, sooner
+            length, first = TICKS[period]
+            angles = [2 * math.pi * ((int(times.view(np.int64)[0]) - first) % length / length)]
+        else:
+            angles = (2 * math.pi * elapsed_share(times, period)).tolist()
         features[:, 2 * i] = [math.sin(a) for a in angles]  # one by one: the bits depend on nothing but the time
         features[:, 2 * i + 1] = [math.cos(a) for a in angles]
     return features
@@ -49,8 +54,8 @@ def elapsed_share(times: Times, period: str) -> npt.NDArray[np.float64]:
         start = times.astype(unit)
         length = (start + 1).astype("M8[us]") - start.astype("M8[us]")
         return np.asarray((times - start.astype("M8[us]")) / length, np.float64)
-    ticks, first = (DAY, 0) if period == "day" else (7 * DAY, MONDAY)
-    return np.asarray((times.astype(np.int64) - first) % ticks / ticks, np.float64)
+    length, first = TICKS[period]
+    return np.asarray((times.astype(np.int64) - first) % length / length, np.float64)
 
 
 def parse_times(time: Any, zone: str | None = None) -> Times:
@@ -66,8 +71,8 @@ def parse_times(time: Any, zone: str | None = None) -> Times:
     >>> parse_times(["2024-01-01T06:00+02:00"])
     array(['2024-01-01T04:00:00.000000'], dtype='datetime64[us]')
     """
-    times: npt.NDArray[Any] = time
-    if not isinstance(time, np.ndarray) or time.dtype.kind != "M":
+    times: npt.NDArray[Any] = np.array([time]) if isinstance(time, np.datetime64) else time
+    if not isinstance(times, np.ndarray) or times.dtype.kind != "M":
         values = time.ravel().tolist() if isinstance(time, np.ndarray) else time
         values = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
         times = np.array([parse_time(value) for value in values], "M8[us]")
@@ -75,7 +80,7 @@ def parse_times(time: Any, zone: str | None = None) -> Times:
     exact, times = times.reshape(-1), times.reshape(-1).astype("M8[us]")
     if np.isnat(times).any():
         raise DataError("a time is missing (NaT); each step needs one")
-    if (finer := times != exact).any():
+    if exact.dtype != times.dtype and (finer := times != exact).any():
         raise DataError(f"{exact[finer.argmax()]} is finer than a microsecond; round the times")
     return times
 

@@ -121,6 +121,9 @@ def read_clock(state: SeriesState, times: Times, place: str | None = None) -> tu
     if not len(times):
         return state.time, state.gap
     ticks = times.astype("M8[us]").astype(np.int64)
+    if len(ticks) == 1 and (state.time is None or ticks[0] > state.time):
+        now = int(ticks[0])
+        return now, state.gap if state.time is None else now - state.time
     if state.time is not None:
         ticks = np.concatenate(([state.time], ticks))
     gaps = ticks[1:] - ticks[:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,19 @@ class Scaling:
     spread: Floats
     base: Floats
 
-    @np.errstate(invalid="ignore")
     def invert(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
         """Convert outputs [B, horizon x targets x quantiles] to data: float64 [B, horizon, targets, quantiles]."""
-        B, H, k = self.base.shape
-        y = out.astype(np.float64).reshape(B, H, k, quantiles)
-        return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
+        y: Floats = out.astype(np.float64).reshape(*self.base.shape, quantiles)
+        if math.isfinite(np.vdot(y, y)):  # sooner than to ask NumPy not to warn
+            return self._invert(y)
+        with np.errstate(invalid="ignore"):
+            return self._invert(y)
+
+    def _invert(self, y: Floats) -> Floats:
+        """Convert outputs in place."""
+        y *= self.spread[:, None, :, None]
+        y += (self.centre[:, None] + self.base)[..., None]
+        return y
 
     def select(self, i: int) -> Scaling:
         """Return the scaling of forecast i alone."""

@@ -28,6 +28,8 @@ MISSING: Final = ("error", "drop", "ffill", "mask")
 CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
+FEW: Final = 16  # numbers that Python compares sooner than NumPy
+FIRST: Final = np.arange(1)
 FLAT: Final = 1e-13  # relative to the largest number: what varies by less is constant, up to float64 rounding
 LARGEST: Final = float(np.finfo(np.float32).max)  # float64 can sum its square over a window
 
@@ -143,6 +145,8 @@ class SeriesTransform:
     def read_numbers(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
         """Return steps as float64 and which numbers are missing, None if none is. Raises DataError."""
         values = np.asarray(x, np.float64)
+        if len(values) == 1 and all(-LARGEST <= v <= LARGEST for v in values[0, :FEW].tolist()) and values.size <= FEW:
+            return values, None  # a stream waits for it
         usable = np.abs(values) <= LARGEST
         if usable.all():
             return values, None
@@ -152,7 +156,7 @@ class SeriesTransform:
 
     def select_steps(self, values: Floats, holes: Flags | None, times: Any) -> tuple[Floats, Indices]:
         """Add flags and calendar features to the steps that are kept: float64 [T', width]; return their indices too."""
-        keep = np.arange(len(values))
+        keep = FIRST if len(values) == 1 else np.arange(len(values))
         if holes is not None and self.missing in ("drop", "ffill"):
             keep = np.flatnonzero(~np.isnan(values).any(1))
             values, times = values[keep], times[keep] if self.calendar else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -29,7 +29,7 @@ class Vocabulary:
     (3, array([1, 0, 2], dtype=int32))
     """
 
-    __slots__ = ("_ids", "_tokens")
+    __slots__ = ("_every_id", "_ids", "_tokens")
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         _check_layout(data, offsets)
@@ -41,6 +41,8 @@ class Vocabulary:
             first = next(index for index, token in enumerate(self._tokens) if self._ids[token] != index)
             raise DataError(f"entry {first} of the vocabulary occurs twice, as {self._tokens[first]!r}")
         del self._ids[b""]
+        self._every_id = np.arange(len(self._tokens), dtype=np.int32)
+        self._every_id.flags.writeable = False  # the ids of single tokens are parts of it
 
     @classmethod
     def learn(cls, counts: Mapping[bytes, int], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
@@ -93,13 +95,16 @@ class Vocabulary:
         """The entries by id; the first, the unknown token, is empty."""
         return tuple(self._tokens)
 
-    def ids(self, tokens: Iterable[bytes]) -> NDArray[np.int32]:
+    def ids(self, tokens: Sequence[bytes]) -> NDArray[np.int32]:
         """Return the id of each token, 0 if it is unknown: int32, shape (T,).
 
         Args:
             tokens: as `Tokenizer.feed` returns them.
         """
         known = self._ids
+        if len(tokens) == 1:  # a stream waits for it
+            first = known.get(tokens[0], 0)
+            return self._every_id[first : first + 1]
         return np.array([known.get(token, 0) for token in tokens], np.int32)
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

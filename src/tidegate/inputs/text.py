@@ -79,7 +79,7 @@ class TextInput(PlainInput):
         if time is not None:
             refuse_times()
         if isinstance(x, str):
-            x = encode(x)
+            x = x.encode() if x.isascii() else encode(x)
         elif not isinstance(x, bytes):
             raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
         tokens, state = self.tokenizer.feed(x, state)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .base import Answer, shortest_decimals
+from .base import NOT_FINITE, Answer, is_finite, shortest_decimals
 
 THRESHOLD: Final = 0.5
 
@@ -31,8 +31,9 @@ def select_labels(
 class Scores(Answer):
     """The model's output after a step, or the reason why there is none yet.
 
-    values: float32 [outputs], or None. reason: why values is None, else "". labels: the names of the outputs, or None.
-    multi_label: whether an input may have any number of labels: those with a value of at least `threshold`.
+    values: float32 [outputs], or None; if one is not finite, they become None, with a reason. reason: why values is
+    None, else "". labels: the names of the outputs, or None. multi_label: whether an input may have any number of
+    labels: those with a value of at least `threshold`.
 
     >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
     >>> scores.label, scores.score, scores.top(1)
@@ -43,7 +44,7 @@ class Scores(Answer):
     ['rain', 'wind']
     """
 
-    __slots__ = ("_reason", "_values", "labels", "multi_label", "threshold")
+    __slots__ = ("_is_settled", "_reason", "_values", "labels", "multi_label", "threshold")
 
     def __init__(
         self,
@@ -53,53 +54,67 @@ class Scores(Answer):
         multi_label: bool = False,
         threshold: float = THRESHOLD,
     ) -> None:
-        self._values, self._reason = values, reason
+        self._values, self._reason, self._is_settled = values, reason, values is None
         self.labels, self.multi_label, self.threshold = labels, multi_label, threshold
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._values, self.labels, self._reason, self.multi_label, self.threshold)
+        return Scores, (self.values, self.labels, self.reason, self.multi_label, self.threshold)
 
     @property
     def values(self) -> Floats | None:
         """The numbers: float32 [outputs], or None."""
+        if not self._is_settled:
+            self._settle()
         return self._values
 
     @property
     def reason(self) -> str:
         """Why there are no values; "" if there are."""
+        if not self._is_settled:
+            self._settle()
         return self._reason
+
+    def _settle(self) -> None:
+        """Copy the values, which may be a stream's own, or give a reason if one is not finite. A push does not wait."""
+        values = self._values
+        if values is not None and is_finite(values):
+            self._values = values.copy()
+        elif values is not None:
+            self._reason = NOT_FINITE
+            self._values = None
+        self._is_settled = True
 
     @property
     def label(self) -> str | None:
-        """The label of the largest value; None without values or labels, and if a value is NaN.
+        """The label of the largest value; None without values or labels.
 
         If multi-label, it is given even if its value is below the threshold; see `predicted_labels`.
         """
-        if self._values is None or self.labels is None or np.isnan(self._values).any():
-            return None
-        return self.labels[int(self._values.argmax())]
+        values = self.values
+        return None if values is None or self.labels is None else self.labels[int(values.argmax())]
 
     @property
     def predicted_labels(self) -> list[str]:
         """The label of the largest value, or if multi-label all labels with a value from the threshold on, in order.
 
-        Empty without values or labels, and if a value is NaN.
+        Empty without values or labels.
         """
-        if self._values is None or self.labels is None or np.isnan(self._values).any():
+        values = self.values
+        if values is None or self.labels is None:
             return []
-        return select_labels(self._values[None], self.labels, self.multi_label, self.threshold)[0]
+        return select_labels(values[None], self.labels, self.multi_label, self.threshold)[0]
 
     @property
     def score(self) -> float | None:
         """The largest value: the label's probability if values are probabilities; None without values."""
-        return None if self._values is None else float(self._values.max())
+        return None if (values := self.values) is None else float(values.max())
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k largest values with their labels, or indices without labels, largest first; ties by index."""
-        if self._values is None:
+        if (values := self.values) is None:
             return []
-        order = np.argsort(-self._values, kind="stable")[:k].tolist()
-        return [(str(i) if self.labels is None else self.labels[i], float(self._values[i])) for i in order]
+        order = np.argsort(-values, kind="stable")[:k].tolist()
+        return [(str(i) if self.labels is None else self.labels[i], float(values[i])) for i in order]
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
         """Return a dict for JSON: `label`, `score` and `scores` by label, and if multi-label `labels` too.
@@ -110,8 +125,8 @@ class Scores(Answer):
         >>> Scores(None, None, "no step yet").as_dict()
         {'values': None, 'reason': 'no step yet'}
         """
-        values = None if self._values is None else shortest_decimals(self._values)
-        reason = {"reason": self._reason} if values is None else {}
+        values = None if self.values is None else shortest_decimals(self.values)
+        reason = {"reason": self.reason} if values is None else {}
         if self.labels is None:
             return {"values": values, **reason}
         result: dict[str, Any] = {"label": self.label, "score": None if values is None else max(values)}
@@ -122,6 +137,6 @@ class Scores(Answer):
         return {**result, **reason}
 
     def __repr__(self) -> str:
-        if self._values is None:
-            return f"Scores(None, {self._reason!r})"
+        if self.values is None:
+            return f"Scores(None, {self.reason!r})"
         return f"Scores({', '.join(f'{name}: {value:.3f}' for name, value in self.top(3))})"

@@ -178,7 +178,7 @@ def is_finite(values: Array) -> bool:
     >>> is_finite(np.array([1e38, -1e38], np.float32)), is_finite(np.array([1.0, np.nan]))
     (True, False)
     """
-    flat = values.ravel()
+    flat = values if values.ndim == 1 else values.ravel()
     return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())  # a sum of squares may be too large
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ._label_names import LOGITS, check_calibration, check_label_names, check_scores, softmax
 from ._scores import Scores, select_labels
-from .base import NOT_FINITE, Context, Output, check_common, is_finite
+from .base import Context, Output, check_common
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,6 +37,7 @@ class LabelsOutput(Output):
         super().__init__(name, entry, width)
         self.labels = list(entry["labels"])
         self.from_logits = entry["scores"] == LOGITS
+        self.converts = self.from_logits or self.part is not None
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
@@ -45,8 +46,7 @@ class LabelsOutput(Output):
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
         if reason or values is None:
             return Scores(None, self.labels, reason)
-        scores = self.convert(values)
-        return Scores(scores.copy(), self.labels) if is_finite(scores) else Scores(None, self.labels, NOT_FINITE)
+        return Scores(self.convert(values) if self.converts else values, self.labels)
 
     def select_labels(self, scores: Floats) -> list[list[str]]:
         return select_labels(scores, self.labels, False)

@@ -12,7 +12,7 @@ from ..errors import ModelFileError
 from ..strictjson import show
 from ._label_names import LOGITS, check_calibration, check_label_names, check_scores, sigmoid
 from ._scores import Scores, select_labels
-from .base import NOT_FINITE, Context, Output, check_common, is_finite
+from .base import Context, Output, check_common
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,9 +49,7 @@ class MultilabelOutput(Output):
 
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
         scores = None if reason or values is None else self.convert(values)
-        if scores is not None and not is_finite(scores):
-            scores, reason = None, NOT_FINITE
-        return Scores(None if scores is None else scores.copy(), self.labels, reason, True, self.threshold)
+        return Scores(scores, self.labels, reason, True, self.threshold)
 
     def select_labels(self, scores: Floats) -> list[list[str]]:
         return select_labels(scores, self.labels, True, self.threshold)

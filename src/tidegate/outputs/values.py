@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ._label_names import check_label_names
 from ._scores import Scores
-from .base import NOT_FINITE, Context, Output, check_common, is_finite
+from .base import Context, Output, check_common
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,5 +36,4 @@ class ValuesOutput(Output):
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
         if reason or values is None:
             return Scores(None, self.labels, reason)
-        own = self.select(values)
-        return Scores(own.copy(), self.labels) if is_finite(own) else Scores(None, self.labels, NOT_FINITE)
+        return Scores(values if self.part is None else self.select(values), self.labels)

@@ -14,7 +14,6 @@ from .. import _native
 from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Steps
 from ..model import Model
-from ..outputs.base import Answer, Answers, Context, Output
 from .engine import resolve_target
 from .offline import make_runner
 from .precision import resolve_precision
@@ -24,7 +23,6 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
-NO_CONTEXT: Final = Context()
 STEPS: Final = Struct("=q")
 MOST_THREADS: Final = 16
 
@@ -61,9 +59,9 @@ class CompiledModel:
     selected again when the pickle is loaded.
 
     runner: runs whole inputs. engine: runs step by step; it is the runner if the model streams, and missing otherwise.
-    initial: uint8 [state_bytes], the state before the first step. source: the input. outputs: by name. output: the only
-    one, or None if there are several. width: how many numbers the last layer gives. feeds_back: an answer runs the
-    layers beyond the last step, from the state then.
+    initial: uint8 [state_bytes], the state before the first step. source: the input; takes_ids: its rows are ids.
+    outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
+    feeds_back: an answer runs the layers beyond the last step, from the state then.
     """
 
     __slots__ = (
@@ -78,6 +76,7 @@ class CompiledModel:
         "runner",
         "schema",
         "source",
+        "takes_ids",
         "target",
         "threads",
         "width",
@@ -98,6 +97,7 @@ class CompiledModel:
         self.runner = make_runner(model, self.target, True, weights, compute)
         (source,), self.outputs = model.inputs.values(), model.outputs
         self.source, self.threads = source.prepare(), resolve_threads(threads)
+        self.takes_ids = source.features is None
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
@@ -121,47 +121,6 @@ class CompiledModel:
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
-    # ---- answers
-
-    def answer(
-        self,
-        values: Floats,
-        count: int,
-        state: Any,
-        block: Bytes,
-        ended: bool = False,
-        scaling: Any = None,
-        all_values: Floats | None = None,
-    ) -> Answer:
-        """Return the answer of one stream after so many steps.
-
-        values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
-        layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
-        all_values: those after each step [T, width], for outputs whose answer about a whole input has every step.
-        """
-        source = self.source
-        reason = "" if source.is_ready(count) else source.not_ready_reason(count, ended)
-
-        def answer_one(output: Output) -> Answer:
-            context = NO_CONTEXT
-            why = reason or (output.feeds_back and source.not_continued_reason(state)) or ""
-            if output.scales and not why:
-                context = self._make_context(output, values, state, block, scaling)
-            return output.answer(all_values if output.per_step and all_values is not None else values, context, why)
-
-        if self.output is not None:
-            return answer_one(self.output)
-        return Answers({name: answer_one(output) for name, output in self.outputs.items()})
-
-    def _make_context(self, output: Output, values: Floats, state: Any, block: Bytes, scaling: Any) -> Context:
-        """Return what an output needs to answer in the data's units."""
-        if not output.feeds_back:
-            return Context(self.source.context([state]) if scaling is None else scaling)
-        from .rollout import roll_out  # models that do not feed back need none of it
-
-        start = block[None].copy(), values[None].copy(), [state]
-        return Context(roll=lambda: roll_out(self, *start)[0])
-
     def convert(self, convert_one: Any) -> Any:
         """Return what a function of an output gives: for the only output, or by name if there are several."""
         if self.output is not None:
@@ -177,6 +136,10 @@ class CompiledModel:
         initial state, and the block only counts its steps. Raises DataError for too many steps.
         """
         rows, number, restart = steps
+        if number == 1 and restart is None:  # first, as a stream waits for it
+            block, values = block.copy(), values.copy()
+            self.engine.step(rows if self.takes_ids else rows[0], block, values)
+            return block, values, None
         if not number:
             return block, values, None
         before, block = block, block.copy()
@@ -186,12 +149,9 @@ class CompiledModel:
                 return block, values, None
             ((x, lengths, scaling),) = self.source.make_rows(restart)
             return block, self.run_windows(x, lengths)[0], scaling
-        values = values.copy()  # faster than an empty one
-        if number == 1:
-            self.engine.step(rows if self.source.features is None else rows[0], block, values)
-            return block, values, None
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
+        values = values.copy()
         self.engine.run(as_batch(rows), np.array([number], np.int32), before[None], block[None], values[None], False, 1)
         return block, values, None
 
@@ -252,7 +212,8 @@ def recompile(model: Model, *arguments: Any) -> CompiledModel:
 
 def read_step_count(block: Any) -> int:
     """Return how many steps a state block, uint8 [state_bytes], has seen."""
-    return int(STEPS.unpack_from(block)[0])
+    count: int = STEPS.unpack_from(block)[0]
+    return count
 
 
 def write_step_count(block: Any, steps: int) -> None:

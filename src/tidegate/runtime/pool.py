@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..errors import DataError, OptionError, TidegateError
 from ..inputs.base import Steps
 from ..outputs.base import Answer
+from .answers import make_answer
 from .compiled_model import CompiledModel, read_step_count
 from .pool_runs import PoolRuns
 from .rows import Content, Event
@@ -152,7 +153,7 @@ class Pool(PoolRuns):
     def scores(self, id: Hashable) -> Answer:
         """Return the latest answer of a stream, with a reason if it has no values yet."""
         block, values, input_state = self._read_row(*self._keys([id]))
-        return self._compiled.answer(values, read_step_count(block), input_state, block)
+        return make_answer(self._compiled, values, read_step_count(block), input_state, block)
 
     @overload
     def end(self, id: Hashable, per_step: Literal[False] = False) -> Answer: ...

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..inputs.base import Round
 from ..outputs.base import Answer, Output
+from .answers import make_answer
 from .compiled_model import Floats, write_step_count
 from .rows import Event, Indices, Rows
 
@@ -101,7 +102,7 @@ class PoolRuns(Rows):
                 self._outputs[row] = values
                 write_step_count(block, totals[row])
             if not event.is_silent:
-                answer = compiled.answer(values, totals[row], event.input_state, block, event.end, scaling)
+                answer = make_answer(compiled, values, totals[row], event.input_state, block, event.end, scaling)
                 answers.setdefault(event.position, []).append(answer)
             if event.end:
                 self._reset(row)
@@ -114,7 +115,7 @@ class PoolRuns(Rows):
             rows.repeat(counts), np.ascontiguousarray(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
         )
         ends = np.cumsum(counts).tolist()
-        return {i: (out[ends[i] - 1], None) for i, count in enumerate(counts) if count}
+        return {i: (out[ends[i] - 1].copy(), None) for i, count in enumerate(counts) if count}
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:
         """Run the restarts of events, as `_run_steps` does; their scalings come with the values."""

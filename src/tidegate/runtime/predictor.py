@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..errors import DataError, OptionError, error_context
 from ..model import Model
 from ..outputs.base import Answer, Output
+from .answers import make_answer
 from .compiled_model import CompiledModel
 from .pool import Pool
 from .precision import FLOAT32
@@ -141,7 +142,7 @@ class Predictor:
                 _, values, all_values, block, scaling = results[i]
             else:
                 values, all_values, block, scaling = empty, None, compiled.initial, None
-            found.append(compiled.answer(values, steps.number, state, block, True, scaling, all_values))
+            found.append(make_answer(compiled, values, steps.number, state, block, True, scaling, all_values))
         return found
 
     def classify(

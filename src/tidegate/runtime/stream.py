@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import StateError, error_context
 from ..outputs.base import Answer
+from .answers import make_answer
 from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
 from .state import State
 
@@ -67,10 +68,14 @@ class Stream:
                 return self._push_each(snapshot, x, end, time)
             steps, state = compiled.source.push(x, snapshot[2], time, end)
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
-            answer = compiled.answer(values, read_step_count(block), state, block, end, scaling)
-            self._replace(snapshot, reset_snapshot(compiled, state) if end else (block, values, state, {}))
+            answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
+            after = reset_snapshot(compiled, state) if end else (block, values, state, {})
+            if snapshot[3].setdefault(None, after) is not after:  # as in `_replace`, without its call
+                raise StateError(BUSY)
+            self._snapshot = after
             return answer
         except BaseException:
+            after = None
             del snapshot  # else a stored traceback would keep all later snapshots alive
             raise
 
@@ -82,7 +87,7 @@ class Stream:
             pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
             for steps, state in pieces:
                 block, values, scaling = compiled.advance(block, values, steps)
-                answers.append(compiled.answer(values, read_step_count(block), state, block, end, scaling))
+                answers.append(make_answer(compiled, values, read_step_count(block), state, block, end, scaling))
             self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
             return answers
         except BaseException:
@@ -95,7 +100,7 @@ class Stream:
         try:
             steps, state = compiled.source.finish(snapshot[2])
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
-            answer = compiled.answer(values, read_step_count(block), state, block, True, scaling)
+            answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
             self._replace(snapshot, reset_snapshot(compiled, state))
             return answer
         except BaseException:
@@ -111,7 +116,7 @@ class Stream:
     def scores(self) -> Answer:
         """The answer of the last `push`. It stays the same until a step is completed."""
         block, values, state, _ = self._newest()
-        return self._compiled.answer(values, read_step_count(block), state, block)
+        return make_answer(self._compiled, values, read_step_count(block), state, block)
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
         """Forecast the steps after the last one. horizon: how many steps ahead; by default as the model was fitted.

@@ -55,7 +55,7 @@ WRONG = [
     (put(*NODES, 2, "kind", "norm"), "layers[2]: unknown key 'kind'"),
     (put("outputs", {}), "outputs: has 0 entries; expected 1 to 64"),
     (put(*LABEL, None), "outputs.label: is None; expected an object"),
-    (put(*LABEL, "kind", "tale"), "outputs.label.kind: is 'tale'; expected one of labels, multilabel, tags"),
+    (put(*LABEL, "kind", "tale"), "outputs.label.kind: is 'tale'; expected one of forecast, labels, multilabel, tags"),
     (put(*LABEL, "from", "layers.5"), "outputs.label.from: is 'layers.5'; expected 'layers.6', the last node"),
     (put(*LABEL, "at", "step"), "outputs.label.at: is 'step'; expected 'end'"),
     (put(*LABEL, "scores", "odds"), "outputs.label.scores: is 'odds'; expected one of given, logits"),
@@ -77,7 +77,7 @@ WRONG = [
     (put("task", []), "task: is []; expected an object"),
     (put("task", "kind", ""), "task.kind: is ''; expected a string that is not empty"),
     (put("task", "options", 3), "task.options: is 3; expected an object"),
-    (put("inputs", "x", "kind", "sound"), "inputs.x.kind: is 'sound'; expected 'text', 'ids', 'array' or 'series'"),
+    (put("inputs", "x", "kind", "sound"), "inputs.x.kind: is 'sound'; expected one of array, ids, series, text"),
     (
         put("inputs", "x", {"kind": "array", "features": 0}),
         "inputs.x.features: is 0; expected an integer of 1 to 1048576",

@@ -1,0 +1,69 @@
+"""Turn the last layer's values after a step into the answer that the outputs of a model make of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..outputs.base import Answer, Answers, Context, Output
+from .compiled_model import Bytes, CompiledModel, Floats
+
+NO_CONTEXT: Final = Context()
+
+
+def make_answer(
+    compiled: CompiledModel,
+    values: Floats,
+    count: int,
+    state: Any,
+    block: Bytes,
+    ended: bool = False,
+    scaling: Any = None,
+    all_values: Floats | None = None,
+) -> Answer:
+    """Return the answer of one stream after so many steps.
+
+    values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
+    layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
+    all_values: those after each step [T, width], for outputs whose answer about a whole input has every step.
+    """
+    source = compiled.source
+    reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
+    if (output := compiled.output) is not None:
+        if all_values is None and not output.scales:
+            return output.answer(values, NO_CONTEXT, reason)
+        return answer_one(compiled, output, values, state, block, reason, scaling, all_values)
+    parts = compiled.outputs.items()
+    return Answers(
+        {k: answer_one(compiled, one, values, state, block, reason, scaling, all_values) for k, one in parts}
+    )
+
+
+def answer_one(
+    compiled: CompiledModel,
+    output: Output,
+    values: Floats,
+    state: Any,
+    block: Bytes,
+    reason: str,
+    scaling: Any,
+    all_values: Floats | None,
+) -> Answer:
+    if all_values is not None and output.per_step:
+        values = all_values
+    if not output.scales or reason:
+        return output.answer(values, NO_CONTEXT, reason)
+    if output.feeds_back and (reason := compiled.source.not_continued_reason(state)):
+        return output.answer(values, NO_CONTEXT, reason)
+    return output.answer(values, make_context(compiled, output, values, state, block, scaling))
+
+
+def make_context(
+    compiled: CompiledModel, output: Output, values: Floats, state: Any, block: Bytes, scaling: Any
+) -> Context:
+    """Return what an output needs to answer in the data's units."""
+    if not output.feeds_back:
+        return Context(compiled.source.context([state]) if scaling is None else scaling)
+    from .rollout import roll_out  # models that do not feed back need none of it
+
+    start = block[None].copy(), values[None].copy(), [state]
+    return Context(roll=lambda: roll_out(compiled, *start)[0])
