@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +15,17 @@ from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, W
 from ..features.window import MIN_LENGTH
 from ..layers import Builder, Layer
 from ..limits import MAX_QUANTILES, MAX_WIDTH
+from ..model import Model
 from . import _series, _sizing
+from ._backtest import forecast_ahead, run_backtest
 from ._baselines import fill_targets, make_baselines, scale_tracks
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
 from ._fingerprints import track_fingerprints
+from ._forecast_predictions import ForecastPredictions
+from ._forecast_report import ForecastScores, report_fit
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
-from ._options import check_options, option
+from ._options import check_options, option, restore_options
 from ._overlap import remove_overlap
 from ._quantiles import Quantiles
 from ._seasons import find_season
@@ -37,8 +42,20 @@ from ._windows import (
     lead_of,
     make_tracks,
 )
+from .base import Flag, Question
 
 KIND = "forecast"
+VERB = "forecasts"
+INPUTS = {"series": _series}
+SCALED = "divide the errors of each channel by its standard deviation in training, so that they can be compared"
+SCORE_FLAGS = (
+    Flag("start", "forecast from this step on: its number, or its time", "forecasters", "STEP", old_name="from"),
+    Flag("every", "forecast from every Nth step (default 1)", "forecasters", "N", int),
+    Flag("scaled", SCALED, "forecasters", kind=bool),
+    Flag("plot", "plot the last forecast and the truth, as PNG", "forecasters", file=True),
+)
+PREDICT_FLAGS = (Flag("plot", "plot the forecast and the recent history, as PNG", "forecasters", file=True),)
+report = report_fit
 ORIGINS_PER_SEGMENT = 128  # in a training row of consecutive steps
 SEGMENTS_PER_WINDOW = 15  # by default: few steps for the recurrent layers, each of many numbers
 
@@ -201,6 +218,12 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Col
     return collection if columns is None else match_columns(collection, columns)
 
 
+def restore(model: Model) -> tuple[Options, SeriesTransform]:
+    """Restore the options and the transform of a forecaster."""
+    options = restore_options(Options, model.document["task"]["options"])
+    return options, SeriesTransform.from_json(model.input_section, model.tensors)
+
+
 def summary(source: Collection, options: Options) -> str:
     """Describe how a source and its columns are read."""
     roles = {name: role_of(name, options) for name in source.columns}
@@ -212,6 +235,23 @@ def summary(source: Collection, options: Options) -> str:
         for role in dict.fromkeys(roles.values())
     ]
     return f"{source.describe()}; {_series.summary(source, options, '; '.join(parts))}"
+
+
+def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> ForecastScores:
+    """Back-test a forecaster on a file. Raises DataError, OptionError."""
+    options, transform = restore(predictor.model)
+    source = read(file, options, list(transform.columns))
+    every, scaled = flags.get("every", 1), flags.get("scaled", False)
+    return ForecastScores(run_backtest(predictor, options, transform, source, flags.get("start"), every, scaled))
+
+
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> ForecastPredictions:
+    """Forecast what follows the last step of each series in a file. Raises DataError, OptionError."""
+    if question.file is None or question.text:
+        raise OptionError("this model forecasts; give a file of series: tidegate predict MODEL series.csv")
+    options, transform = restore(predictor.model)
+    source = read(question.file, options, list(transform.columns))
+    return ForecastPredictions(forecast_ahead(predictor, transform, source), question.file)
 
 
 # ---- training data

@@ -49,12 +49,12 @@ def test_rows_that_stand_several_times_are_not_judged_by_their_copies(model: Pat
 
 
 def test_the_file_that_was_learnt_from_is_no_test(model: Path, copies: Path, tmp_path: Path) -> None:
-    assert measure(str(model), str(copies), None, None, "error")["warning"] == (
+    assert measure(str(model), str(copies)).as_dict()["warning"] == (
         "this is the training data: the figures say nothing about new data"
     )
     other = tmp_path / "test.csv"  # it needs no column of groups
     other.write_text("text,label\n" + "".join(f"w{i},a\nw1,b\n" for i in range(5)))
-    assert measure(str(model), str(other), None, None, "error")["warning"] == ""
+    assert measure(str(model), str(other)).as_dict()["warning"] == ""
 
 
 def test_fit_says_on_which_rows_its_figures_are(
