@@ -12,7 +12,6 @@ import torch
 from tidegate import tasks
 from tidegate.data.table import Table
 from tidegate.nn import Network
-from tidegate.tape import Tape
 from tidegate.tasks.base import Batch
 from tidegate.train.forward import NetworkOutputs
 from tidegate.train.loop import Run
@@ -30,8 +29,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
 def make_run(toy: Any, **options: Any) -> Run:
     table = Table("t.csv", {"text": TEXTS, "label": ["-"] * len(TEXTS)}, list(range(2, len(TEXTS) + 2)), "")
     problem = toy.prepare(table, None, toy.Options(**options))
-    network = Network(problem.layers, {name: Tape.from_json(tape) for name, tape in problem.tapes.items()})
-    network.load_tensors(problem.init_weights(network.shapes()))
+    network = Network(problem.layers)
+    network.load_tensors(problem.init_weights())
     return Run(network, problem)
 
 
