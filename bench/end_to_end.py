@@ -50,7 +50,7 @@ def fit_and_score(engine: str, name: str, seed: int, more: list[str]) -> dict[st
         out = os.path.join(folder, "model.safetensors")
         flags = [*shlex.split(known.flags), "--seed", str(seed), "--out", out, *more]
         spent = run_fit(engine, ["fit", known.task, str(files["train"]), *flags])
-        metrics = measure(out, str(files["test"]), None, None, "wrong")
+        metrics = measure(out, str(files["test"]), {"unseen": "wrong"}).as_dict()
         return {**spent, "accuracy": metrics["accuracy"], "epochs": len(read_history(out))}
 
 

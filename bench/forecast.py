@@ -32,11 +32,11 @@ from common import fits, record
 
 from tidegate import cli
 from tidegate.backtest import Backtest, SeriesBacktest, backtest, load_forecaster
-from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
 from tidegate.tasks._forecast_metrics import score, seasonal_scale
 from tidegate.tasks.forecast import Options
+from tidegate.text_tables import format_table
 
 Floats = npt.NDArray[np.float64]
 Figures = dict[str, Any]

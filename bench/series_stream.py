@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 from common import fits, record
 
-from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.features.series import SeriesTransform
 from tidegate.layers.recurrent import Recurrent
 from tidegate.runtime import Predictor, Stream, make_runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
+from tidegate.text_tables import format_table
 from tidegate.train import fit
 from tidegate.verify.error_propagation import run_reference
 

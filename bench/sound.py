@@ -23,12 +23,12 @@ import numpy as np
 from common import fits, record
 
 from tidegate import _native, cells
-from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
 from tidegate.runtime.offline import make_runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, to_arguments
+from tidegate.text_tables import format_table
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import recurrences, wrong_variants
 from tidegate.verify.native_target import run_cases, verify_engine

@@ -80,7 +80,7 @@ def run(arguments: list[str], out: Any = None) -> None:
         sys.exit(f"tidegate {shlex.join(arguments)} ended with {code}")
 
 
-BESIDE = ("baselines", "baseline_figures", "per_target", "per_series", "mase_season", "without_unit")
+BESIDE = ("baselines", "baseline_figures", "per_target", "per_series", "mase_season", "without_unit", "empty")
 
 
 def stable(scored: Path) -> bytes:

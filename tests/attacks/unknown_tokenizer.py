@@ -2,7 +2,7 @@
 
 from hostile import run, with_document
 
-REFUSED = "inputs.x: unknown kind 'eval'; choose one of word, char, byte"
+REFUSED = "inputs.x: unknown kind 'eval'; choose one of word, space, char, byte"
 
 
 def attack(valid: bytes) -> bytes:

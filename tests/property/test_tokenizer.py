@@ -23,6 +23,7 @@ NASTY = (
     "سلام\u200cها٣"
     "👩\u200d👩\u200d👧🏽🇩🇪"
     "\u00ad\ufeff\u2028\u3000½²५\U00020000\U0010ffff"
+    "\x1c\x1f\x85\u00a0\u2003\u200b"
 )
 texts = st.one_of(
     st.text(st.sampled_from(NASTY), max_size=40),
@@ -31,7 +32,7 @@ texts = st.one_of(
     st.text(st.sampled_from("aéक𝔸"), min_size=15, max_size=150),
 )
 tokenizers = st.one_of(
-    st.builds(Tokenizer, st.sampled_from(["word", "char"]), st.booleans(), st.sampled_from(["keep", "shape"])),
+    st.builds(Tokenizer, st.sampled_from(["word", "space", "char"]), st.booleans(), st.sampled_from(["keep", "shape"])),
     st.just(Tokenizer("byte")),
 )
 
@@ -41,6 +42,8 @@ def tokenize_slowly(tokenizer: Tokenizer, text: str) -> list[str]:
     pieces, word = [], ""
     for character in text:
         letter = CLASSES[ord(character)]
+        if tokenizer.kind == "space":
+            letter = "s" if character.isspace() else "w"
         if tokenizer.kind == "char":
             pieces.append(character)
             continue
@@ -89,6 +92,15 @@ def test_any_split_gives_the_tokens_of_the_whole(tokenizer, text, draw):
 
 @unhurried
 @given(texts)
+def test_tokens_between_white_space_are_those_of_str_split(text):
+    pieces = b"".join(token for token in Tokenizer("space", fold=False).tokens(text.encode()))
+    assert pieces.decode() == "".join(text.split())
+    short = [word for word in text.split() if len(word.encode()) <= WORD_BYTES]
+    assert Tokenizer("space", fold=False).tokens(" ".join(short).encode()) == [word.encode() for word in short]
+
+
+@unhurried
+@given(texts)
 def test_bytes_and_characters_lose_nothing(text):
     assert b"".join(Tokenizer("byte").tokens(text.encode())) == text.encode()
     assert b"".join(Tokenizer("char", fold=False).tokens(text.encode())) == text.encode()
@@ -104,7 +116,7 @@ def test_folding_twice_is_folding_once(text, kind):
 
 
 @unhurried
-@given(st.binary(max_size=12), st.binary(max_size=12), st.sampled_from(["word", "char"]))
+@given(st.binary(max_size=12), st.binary(max_size=12), st.sampled_from(["word", "space", "char"]))
 def test_any_bytes_give_tokens_or_one_error_whole_and_split(first, second, kind):
     def outcome(cuts):
         try:

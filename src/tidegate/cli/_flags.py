@@ -8,8 +8,11 @@ import types
 import typing
 from typing import Any, get_args, get_origin, get_type_hints
 
+from .. import tasks
+from ..errors import OptionError, error_context
 from ..tasks._options import renamed_fields
-from ._parser import Renamed
+from ..tasks.base import Flag
+from ._parser import FilePath, Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
 STRINGS = {
@@ -33,6 +36,54 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Add --force, the flag of every command that writes files."""
     parser.add_argument("--force", action="store_true", help="overwrite a file even if this command did not write it")
+
+
+def add_task_flags(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add the flags that tasks add to a command, each once, grouped by what they are for. command: see `Task`."""
+    flags = {flag.name: flag for name in tasks.names() for flag in getattr(tasks.load(name), command)}
+    for subject in dict.fromkeys(flag.subject for flag in flags.values()):
+        group = parser.add_argument_group(f"for {subject}")
+        for flag in flags.values():
+            if flag.subject == subject:
+                add_task_flag(group, flag)
+
+
+def add_task_flag(group: Any, flag: Flag) -> None:
+    if flag.kind is bool:
+        group.add_argument(flag_of(flag.name), action="store_true", default=None, help=flag.help)
+    elif flag.file:
+        group.add_argument(flag_of(flag.name), metavar="FILE", action=FilePath, help=flag.help)
+    else:
+        group.add_argument(
+            flag_of(flag.name), metavar=flag.metavar, type=flag.kind, choices=flag.choices, help=flag.help
+        )
+    if flag.old_name:
+        group.add_argument(flag_of(flag.old_name), action=Renamed, now=flag_of(flag.name))
+
+
+def task_values(args: argparse.Namespace, command: str) -> dict[str, Any]:
+    """Return the values of the flags of all tasks that were typed."""
+    names = {flag.name for name in tasks.names() for flag in getattr(tasks.load(name), command)}
+    return {name: value for name in sorted(names) if (value := getattr(args, name)) is not None}
+
+
+def refuse_flags(task: Any, command: str, typed: dict[str, Any]) -> None:
+    """Raise OptionError for a typed flag that is not of this task."""
+    own = {flag.name for flag in getattr(task, command)}
+    for name in tasks.names():
+        for flag in getattr(tasks.load(name), command):
+            if flag.name in typed and flag.name not in own:
+                raise OptionError(
+                    f"{flag_of(flag.name)} is for {flag.subject}, but this model {task.VERB}; leave it out"
+                )
+
+
+def check_plot(path: str, read: list[str], force: bool) -> None:
+    """Check early that the picture of --plot can be written."""
+    from ..plots import png
+
+    with error_context("--plot"):
+        png.check_path(path, read, force)
 
 
 def typed_values(args: argparse.Namespace, options: type) -> dict[str, Any]:

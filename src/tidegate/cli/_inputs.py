@@ -1,38 +1,25 @@
-"""Checks that a model fits the commands that predict labels."""
+"""Finds the task that a model was trained for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import OptionError
 
-if TYPE_CHECKING:
+
+def find_task(file: str, command: str) -> Any:
+    """Return the module of the task of the model in a file. Raises OptionError for a model that has none of ours."""
+    from .. import tasks
     from ..model import Model
 
-
-def read_task(file: str) -> str:
-    """Read the task of the model in a file. Raises ModelFileError."""
-    from ..model import Model
-
-    return str(Model.load(file).document["task"]["kind"])
-
-
-def require_labels(model: Model, file: str, command: str) -> None:
-    """Raise OptionError unless the model predicts labels of texts or series."""
+    model = Model.load(file)
     (source,) = model.inputs.values()
-    if source.kind in ("text", "series") and model.labels is not None:
-        return
-    what = "has no labels" if source.kind in ("text", "series") else f"takes {source.takes}"
+    name, kind = model.document["task"]["kind"], source.kind
+    if name in tasks.names() and kind in (task := tasks.load(name)).INPUTS:
+        return task
+    readable = {input for each in tasks.names() for input in tasks.load(each).INPUTS}
+    what = "has no labels" if kind in readable else f"takes {source.takes}"
     raise OptionError(
         f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
         "use tidegate stream, or tidegate.load in Python"
     )
-
-
-def check_times(source: Any, model: Model) -> None:
-    """Raise DataError if the times of series have a time zone but those in training had none, or the reverse."""
-    from ..features.series import SeriesTransform
-    from ..tasks._series import check_zone
-
-    if model.input_section["kind"] == "series":
-        check_zone(source, SeriesTransform.from_json(model.input_section, model.tensors))

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import TidegateError
+from ..text_tables import draw_bar
 from . import _console
-from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..outputs import Answer

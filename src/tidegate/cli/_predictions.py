@@ -16,8 +16,8 @@ from typing import IO, Any, Final, NamedTuple
 
 from .. import atomic
 from ..errors import MissingExtra, OptionError
+from ..text_tables import format_count
 from ._console import nan_to_none
-from ._table import format_count
 
 SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
 # How the columns and keys of every file of predictions begin.

@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from ..text_tables import draw_bar
 from . import _console
-from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..train import Progress

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from .. import atomic
 from ..errors import DataError, OptionError
 from ..files import read
+from ..text_tables import format_pairs, format_table
 from . import _console, _flags
 from ._parser import FolderPath, Parser
-from ._table import format_pairs, format_table
 
 if TYPE_CHECKING:
     from ..data.dataset import DataSet

@@ -20,12 +20,12 @@ from typing import Any
 
 from .. import atomic
 from ..errors import MissingExtra, TidegateError
+from ..text_tables import format_size
 from . import _flags
 from ._console import OUTPUT_CLOSED, terminal_width
 from ._console import print_headline as step
 from ._parser import FolderPath, Parser
 from ._progress import Reporter, format_duration
-from ._table import format_size
 
 EXAMPLES = """\
   tidegate demo
@@ -58,8 +58,11 @@ def run(args: argparse.Namespace) -> int:
     atomic.make_folder(args.out)
     model = os.path.join(args.out, TEXTS_MODEL)
     check_paths(args.out, args.force)
+    from ..data import catalogue
+
     files = fetch()
-    train("classify", files["train"], model, force=args.force)
+    step("2. Train: a GRU, on this CPU")
+    train(catalogue.get(SET).task, files["train"], model, force=args.force)
     score(model, files["test"])
     code = verify(model)
     stream(model, choose_stories(files["test"]))
@@ -83,8 +86,6 @@ def train(task: str, file: Path, model: str, **options: Any) -> None:
     """Train a model; continue from the checkpoint if the demo was interrupted."""
     from ..train.job import fit
 
-    if task == "classify":
-        step("2. Train: a GRU, on this CPU")
     resume = os.path.exists(model + ".checkpoint")
     started = time.monotonic()
     try:
@@ -96,10 +97,10 @@ def train(task: str, file: Path, model: str, **options: Any) -> None:
 
 
 def score(model: str, file: Path) -> None:
-    from .score import format_report, measure
+    from .score import measure
 
     step("3. Score: the official test set")
-    print(format_report(measure(model, str(file), None, None, "error"), terminal_width()))
+    print(measure(model, str(file)).report(terminal_width()))
 
 
 def verify(model: str) -> int:
@@ -145,20 +146,21 @@ def check_paths(folder: str, force: bool) -> None:
 
 def forecast(folder: str, force: bool) -> None:
     """Forecast half-hourly load a day ahead: train on eight weeks, test on four, and plot."""
-    from ..backtest import backtest
     from ..data import catalogue
-    from . import _forecast_report, _forecasts
+    from ..tasks._forecast_report import ForecastScores
+    from .score import measure
 
     step("6. Forecast: half-hourly demand for electricity, a day ahead")
     files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
-    train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
-    result = backtest(model, str(files["all"]))
-    print(f"\n{_forecast_report.format_backtest(result)}\n")
-    print(_forecasts.draw_last_chart(result.series[0], result))
+    train(catalogue.get(SERIES).task, files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
+    scored = measure(model, str(files["all"]))
+    assert isinstance(scored, ForecastScores)
+    print(f"\n{scored.report(terminal_width())}\n")
+    print(scored.draw(min(100, terminal_width()), (sys.stdout.encoding or "").lower().startswith("utf")))
     picture = os.path.join(folder, PICTURE)
     try:
-        print(f"wrote {_forecasts.plot_last(result.series[0], result, picture, force)}")
+        print(f"wrote {scored.plot(picture, force)}")
     except MissingExtra as error:
         print(f"no picture: {error}")
 

@@ -12,9 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, error_context
+from ..text_tables import format_pairs, format_size
 from . import _console, _flags
 from ._parser import FilePath, Parser
-from ._table import format_pairs, format_size
 
 if TYPE_CHECKING:
     from ..model import Model

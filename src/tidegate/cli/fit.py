@@ -13,10 +13,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import tasks
+from ..text_tables import format_size
 from . import _console, _flags
 from ._parser import FilePath, Parser
 from ._progress import Reporter
-from ._table import format_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -110,16 +110,5 @@ def print_result(args: argparse.Namespace, model: Model) -> None:
 
         print(json.dumps({"file": args.out, "bytes": size, "provenance": provenance}))
         return
-    options = model.document["task"]["options"]
-    if "baselines" in provenance:
-        from . import _forecast_report
-
-        print(f"wrote {args.out} ({format_size(size)})\n{_forecast_report.format_fit(provenance, options)}")
-        print(f"next: tidegate predict {args.out} SERIES.csv")
-        return
-    held_out = provenance["metrics"]["held_out"]
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
-    print(f"wrote {args.out} ({format_size(size)})\n{figures} on {provenance['judged_on']}")
-    if refit := options["refit_epochs"]:
-        print(f"measured before the last {'epoch' if refit == 1 else f'{refit} epochs'}, which trained on all rows")
-    print(f"next: tidegate score {args.out} TEST.csv")
+    print(f"wrote {args.out} ({format_size(size)})")
+    print(tasks.load(args.task).report(model.document, args.out))

@@ -9,9 +9,9 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _console, _series_info
+from ..text_tables import format_pairs, format_size, format_table, shorten
+from . import _console
 from ._parser import FilePath, Parser
-from ._table import format_pairs, format_size, format_table, shorten
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _console.print_json(facts)
     else:
-        print(format_report(facts, _console.terminal_width()))
+        print(format_report(facts, predictor.model, _console.terminal_width()))
     return 0
 
 
@@ -95,6 +95,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     """Return what is in a model file and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
+    served = model.inputs["x"].serve(model.outputs.values())
     return {
         "task": document["task"]["kind"],
         "options": document["task"]["options"],
@@ -104,7 +105,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
         "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
-        "memory_bytes": input_bytes(model),
+        "memory_bytes": served.memory_bytes,
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
@@ -113,17 +114,6 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "schema_hash": model.schema_hash,
         "provenance": document["provenance"],
     }
-
-
-def input_bytes(model: Model) -> int:
-    """Count the bytes of a stream's input state, not counting a tokenizer's unfinished word."""
-    entry = model.input_section
-    if entry["kind"] != "series":
-        return 0
-    from ..features.memory import count_bytes
-    from ..features.series import SeriesTransform
-
-    return count_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
 def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
@@ -149,7 +139,7 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
     }
 
 
-def format_report(facts: dict[str, Any], width: int) -> str:
+def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     """Format the facts about a model for people. width: of the terminal."""
     labels = facts["labels"] or []
     some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
@@ -159,7 +149,7 @@ def format_report(facts: dict[str, Any], width: int) -> str:
             ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
             ("task", facts["task"]),
             ("labels", f"{len(labels)}{several}: {shorten(some, 400)}" if labels else "none"),
-            *format_input(facts["input"]),
+            *format_input(model),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
             ("streams", facts["streams"]),
@@ -179,9 +169,11 @@ def format_report(facts: dict[str, Any], width: int) -> str:
     return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
 
 
-def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """Describe the input, and for a model of series the output."""
-    return _series_info.describe_input(entry) if entry["kind"] == "series" else [("input", format_value(entry))]
+def format_input(model: Model) -> list[tuple[str, str]]:
+    """Describe the input, and what outputs make of it."""
+    section = model.input_section
+    facts = {key: value for key, value in section.items() if key != "vocabulary"}
+    return model.inputs["x"].describe(section) or [("input", format_value(facts))]
 
 
 def format_state(facts: dict[str, Any]) -> str:

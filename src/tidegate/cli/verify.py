@@ -23,9 +23,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..errors import error_context
+from ..text_tables import format_table, join_items
 from . import _console, _precision
 from ._parser import FilePath, Parser
-from ._table import format_table, join_items
 
 if TYPE_CHECKING:
     from ..verify import Result

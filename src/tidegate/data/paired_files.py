@@ -1,20 +1,29 @@
-"""Parse data sets with two files per split: one of texts and one of labels, line by line."""
+"""Parse data sets with three files per split, line by line: texts, labels, and the tags of the tokens."""
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import Pairs
+from tidegate.data.split_files import SplitFile, csv_from_rows
+
+COLUMNS = ("text", "label", "tokens", "tags")
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """Return (text, label) pairs by split.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the file of each split, with the columns text, label, tokens and tags; one space separates tokens.
 
-    >>> parse({"train text": b"show flights\\n", "train label": b"atis_flight\\n"})
-    {'train': [('show flights', 'atis_flight')]}
+    >>> lines = {"text": b"to  york\\n", "tags": b"O B-city\\n", "label": b"flight\\n"}
+    >>> parse({f"train {part}": line for part, line in lines.items()})["train"].data
+    b'text,label,tokens,tags\\nto  york,flight,to york,O B-city\\n'
     """
     splits = [key.removesuffix(" text") for key in files if key.endswith(" text")]
-    return {split: _rows(files[f"{split} text"], files[f"{split} label"]) for split in splits}
+    return {split: _make_file(*(files[f"{split} {part}"] for part in ("text", "label", "tags"))) for split in splits}
 
 
-def _rows(texts: bytes, labels: bytes) -> Pairs:
-    pairs = zip(texts.decode().split("\n"), labels.decode().split("\n"), strict=True)
-    return [(text.strip(), label.strip()) for text, label in pairs if text]
+def _make_file(*parts: bytes) -> SplitFile:
+    lines = zip(*(part.decode().split("\n") for part in parts), strict=True)
+    rows = [(text.strip(), label.strip(), *_align(text.split(), tags.split())) for text, label, tags in lines if text]
+    return csv_from_rows(COLUMNS, rows, frozenset(label for _, label, _, _ in rows))
+
+
+def _align(tokens: list[str], tags: list[str]) -> tuple[str, str]:
+    assert len(tokens) == len(tags), (tokens, tags)
+    return " ".join(tokens), " ".join(tags)

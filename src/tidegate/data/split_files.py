@@ -39,9 +39,18 @@ def csv_from_pairs(pairs: Pairs) -> SplitFile:
     >>> csv_from_pairs([("hi", "greet")]).data
     b'text,label\\nhi,greet\\n'
     """
+    return csv_from_rows(COLUMNS, pairs, frozenset(label for _, label in pairs))
+
+
+def csv_from_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], labels: frozenset[str]) -> SplitFile:
+    """Make a CSV file with any columns. labels: those in it.
+
+    >>> csv_from_rows(("text", "tags"), [("to york", "O B-city")], frozenset()).data
+    b'text,tags\\nto york,O B-city\\n'
+    """
     file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows([COLUMNS, *pairs])
-    return SplitFile(".csv", file.getvalue().encode(), len(pairs), frozenset(label for _, label in pairs))
+    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+    return SplitFile(".csv", file.getvalue().encode(), len(rows), labels)
 
 
 def csv_from_lines(header: str, lines: Sequence[str]) -> SplitFile:

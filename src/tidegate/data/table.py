@@ -16,6 +16,8 @@ from tidegate import files
 from tidegate.data import compression
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
+from tidegate.data.conll import EXTENSIONS as CONLL
+from tidegate.data.conll import read_conll
 from tidegate.data.delimited import NUMBER, read_csv, read_tsv
 from tidegate.data.frames import name_frame, read_frame
 from tidegate.data.jsonl import read_jsonl
@@ -23,7 +25,9 @@ from tidegate.data.table_cells import KINDS, format_cell, hash_columns, to_pytho
 from tidegate.errors import DataError
 
 READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": read_jsonl}
+TEXT_READERS = READERS | dict.fromkeys(CONLL, read_conll)  # with those that hold no series
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
+FORMS |= dict.fromkeys(CONLL, "CoNLL, a token on each line")
 PARQUET = ".parquet"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 EXPECTED_KINDS = {
@@ -41,7 +45,7 @@ REMEDIES = {
     "an HTML page": "the download went wrong, so fetch the file again",
     "a Git LFS pointer": "fetch the file itself with git lfs pull",
     "a NumPy array (.npy)": "save the array as x with numpy.savez",
-    "text": "name it .csv, .tsv or .jsonl",
+    "text": "name it .csv, .tsv or .jsonl, or .conll if it has a token and its tag on each line",
     "JSON": "name it .jsonl, with one object per line",
 }
 
@@ -165,8 +169,9 @@ def read_table(source: Any, columns: Sequence[str] | None = None, *, for_series:
     """Read the table in a file or frame.
 
     Args:
-        source: a path that ends in .csv, .tsv, .jsonl or .ndjson (UTF-8; also with .gz, .bz2, .xz or .zst), or in
-            .parquet; or a frame of pandas or polars, or an object with `__arrow_c_stream__`.
+        source: a path that ends in .csv, .tsv, .jsonl or .ndjson, or for tagged tokens in .conll, .bio or .iob (UTF-8;
+            also with .gz, .bz2, .xz or .zst), or in .parquet; or a frame of pandas or polars, or an object with
+            `__arrow_c_stream__`.
         columns: the columns to read; None: all. Other keys of JSON lines, and other columns of frames and Parquet
             files, may then have any type.
         for_series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and
@@ -193,7 +198,7 @@ def _read_text_file(name: str, columns: Sequence[str] | None, for_series: bool) 
     if packed:
         _check_kind(name, text, suffix)
     plain = _decode(name, text, "unpacked text" if packed else "file")
-    names, rows, lines = READERS[suffix](plain, name, columns, for_series=for_series)
+    names, rows, lines = TEXT_READERS[suffix](plain, name, columns, for_series=for_series)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
     _check_header_once(names, rows, lambda row: f"{name}:{lines[row]}")
@@ -246,7 +251,8 @@ def _check_suffix(name: str, for_series: bool) -> str:
     """
     stem, packed = compression.split_extension(name)
     suffix = os.path.splitext(stem)[1].lower()
-    if suffix not in READERS and (packed or suffix != PARQUET):
+    readers = READERS if for_series else TEXT_READERS
+    if suffix not in readers and (packed or suffix != PARQUET):
         extension = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
         kind = files.detect_kind(files.read(name, DataError, 512))
         also = f"also with {', '.join(compression.FORMATS)}, and {PARQUET}"
@@ -256,7 +262,7 @@ def _check_suffix(name: str, for_series: bool) -> str:
             if kind and kind not in EXPECTED_KINDS.get(suffix, ())
             else ""
         )
-        raise DataError(f"{name} has {extension}; supported are {', '.join(READERS)}, {also}{remedy}")
+        raise DataError(f"{name} has {extension}; supported are {', '.join(readers)}, {also}{remedy}")
     return suffix
 
 

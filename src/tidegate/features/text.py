@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["DIGITS", "KINDS", "WORD_BYTES", "Tokenizer", "Vocabulary", "encode"]
 
-KINDS = ("word", "char", "byte")
+KINDS = ("word", "space", "char", "byte")
 DIGITS = ("keep", "shape")
 WORD_BYTES = 64  # a longer word is split; a stream's state has this much room for the unfinished word
 
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _BYTES = tuple(bytes([byte]) for byte in range(256))
 _ASCII_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_ASCII_SPACE = frozenset(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # inside [] of a pattern
 
 
 class Tokenizer:
@@ -34,11 +36,12 @@ class Tokenizer:
 
     word: a run of letters, marks, digits and underscores is a token, split after 64 bytes; an ideograph, a kana and
     every other visible character is a token by itself; white space, control and format characters separate tokens.
+    space: a run of characters that are not white space is a token, as in `str.split`, split after 64 bytes.
     char: every character is a token. byte: every byte is a token.
 
     Args:
         kind: one of `KINDS`.
-        fold: whether to fold case; by default True for word and char, False for byte (which cannot fold).
+        fold: whether to fold case; by default True, but False for byte (which cannot fold).
         digits: "keep", or "shape": every decimal digit becomes 0 (not for byte).
         unicode: the version of Unicode for character classes and case folding.
 
@@ -145,9 +148,9 @@ class Tokenizer:
         if self.kind == "byte":
             return [_BYTES[byte] for byte in whole], b""
         if whole.isascii():
-            return self._ascii_words(whole) if self.kind == "word" else (self._ascii_characters(whole), b"")
+            return (self._ascii_characters(whole), b"") if self.kind == "char" else self._ascii_words(whole)
         text, tail = _decode(whole, len(unfinished))
-        return self._words(text, tail) if self.kind == "word" else (self._characters(text), tail)
+        return (self._characters(text), tail) if self.kind == "char" else self._words(text, tail)
 
     def flush(self, unfinished: bytes) -> list[bytes]:
         """Return the tokens that the end of the message completes.
@@ -182,10 +185,14 @@ class Tokenizer:
         return [_BYTES[byte] for byte in self._fold_ascii(whole)]
 
     def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
-        tokens = _ascii_pattern()(self._fold_ascii(whole))
-        if not whole or whole[-1] not in _ASCII_WORD or len(tokens[-1]) == WORD_BYTES:
+        tokens = _ascii_pattern(self.kind)(self._fold_ascii(whole))
+        if not whole or not self._grows(whole[-1]) or len(tokens[-1]) == WORD_BYTES:
             return tokens, b""
         return tokens, whole[-len(tokens.pop()) :]
+
+    def _grows(self, byte: int) -> bool:
+        """Return whether the word that ends in this ASCII byte may continue."""
+        return byte in _ASCII_WORD if self.kind == "word" else byte not in _ASCII_SPACE
 
     def _fold_ascii(self, whole: bytes) -> bytes:
         folded = whole.lower() if self.fold else whole
@@ -195,14 +202,21 @@ class Tokenizer:
         return [self._token(character) for character in text]
 
     def _words(self, text: str, tail: bytes) -> tuple[list[bytes], bytes]:
-        classes = text.translate(load(self.unicode)[0])
-        end = len(classes.rstrip("wd"))
-        runs = [match.span() for match in _class_pattern()(classes, 0, end)]
+        runs, end = self._find_runs(text)
         pieces = [piece for run in runs for piece in _split_word(text[slice(*run)])]
         *full, last = _split_word(text[end:])
         if _is_full(last, tail):
             full, last = [*full, last], ""
         return [self._token(piece) for piece in pieces + full], last.encode() + tail
+
+    def _find_runs(self, text: str) -> tuple[list[tuple[int, int]], int]:
+        """Return the start and end of every finished word, and the start of the unfinished one."""
+        if self.kind == "space":
+            runs = [match.span() for match in _run_pattern()(text)]
+            return (runs[:-1], runs[-1][0]) if runs and runs[-1][1] == len(text) else (runs, len(text))
+        classes = text.translate(load(self.unicode)[0])
+        end = len(classes.rstrip("wd"))
+        return [match.span() for match in _class_pattern()(classes, 0, end)], end
 
     def _token(self, text: str) -> bytes:
         if text.isascii():
@@ -274,9 +288,11 @@ def _is_full(word: str, tail: bytes) -> bool:
 
 
 @cache
-def _ascii_pattern() -> Callable[[bytes], list[bytes]]:
+def _ascii_pattern(kind: str) -> Callable[[bytes], list[bytes]]:
     import re
 
+    if kind == "space":
+        return re.compile(rb"[^\t-\r\x1c- ]{1,%d}" % WORD_BYTES).findall
     return re.compile(rb"[0-9A-Za-z_]{1,%d}|[!-/:-@\[-^`{-~]" % WORD_BYTES).findall
 
 
@@ -285,3 +301,10 @@ def _class_pattern() -> Callable[[str, int, int], Iterator[Match[str]]]:
     import re
 
     return re.compile("[wd]+|[io]").finditer
+
+
+@cache
+def _run_pattern() -> Callable[[str], Iterator[Match[str]]]:
+    import re
+
+    return re.compile(f"[^{_SPACE}]+").finditer

@@ -80,6 +80,18 @@ class Input(ABC):
         """Return the names of the tensors that the input uses."""
         return set()
 
+    def describe(self, section: dict[str, Any]) -> list[tuple[str, str]]:
+        """Describe the input in lines of name and value; an empty list where its entry says all.
+
+        section: the entry with what outputs add to it (`Model.input_section`).
+        """
+        return []
+
+    @property
+    def memory_bytes(self) -> int:
+        """The bytes of a stream's input state, not counting a tokenizer's unfinished word."""
+        return 0
+
     def serve(self, outputs: Iterable[Any]) -> Input:
         """Return the input that serves these outputs too, which may need more of its past. Raises ModelFileError."""
         return self

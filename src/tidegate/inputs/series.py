@@ -22,6 +22,7 @@ from ..tensors import Array
 from ._draws import draw_numbers
 from ._read import to_float64
 from ._series_check import check_entry
+from ._series_words import describe_input
 from .base import Indices, Input, Round, Rows, Steps, check_count, refuse_times
 
 Floats = npt.NDArray[np.float64]
@@ -81,6 +82,13 @@ class SeriesInput(Input):
 
     def to_json(self) -> dict[str, Any]:
         return dict(self._entry)
+
+    def describe(self, section: dict[str, Any]) -> list[tuple[str, str]]:
+        return describe_input(section)
+
+    @property
+    def memory_bytes(self) -> int:
+        return memory.count_bytes(self.transform)
 
     def tensor_names(self) -> set[str]:
         scale = self._entry["scale"] or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..data import lookalikes
 from ..data.series import Collection, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import read_table
+from ..errors import OptionError
 from ..features.series import SeriesTransform, Window
 from ..layers import Builder
 from . import _labels, _series, _sizing
@@ -19,8 +21,9 @@ from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
 from ._labels import Targets
 from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
+from .base import Question
 
-NOUN = "series"
+KIND = NOUN = "series"
 
 
 def read(source: Any, options: Any, columns: list[str] | None = None) -> Collection:
@@ -47,6 +50,20 @@ def read_unlabelled(source: Any, options: Any, columns: list[str]) -> Collection
     return _series.read_collection(collection, options, None, columns)
 
 
+def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str], list[Any]]:
+    """Return the names of the series that a question asks about, or their places, and the answer about each.
+
+    Raises DataError, OptionError.
+    """
+    if question.file is None:
+        raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
+    check_flags({"text": question.text})
+    source = read_unlabelled(question.file, options, predictor.model.input_section["columns"])
+    check_source(source, predictor.model)
+    names = [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
+    return names, predictor.answers(**predictor_inputs(source, options))
+
+
 def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:
     """Return the series as the arguments of a predictor's `predict`. Raises DataError for what it would refuse."""
     bare = SeriesTransform(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
@@ -55,6 +72,22 @@ def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:
             window_ends(len(steps), Window(options.window), source, i)
     timed = {"times": [s.times for s in source.series]} if options.calendar else {}
     return {"rows": [s.values for s in source.series], **timed}
+
+
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Raise OptionError for a flag that series have no use for."""
+    if flags.get("text"):
+        raise OptionError("--text is for messages, but this model takes series; leave it out")
+
+
+def check_source(source: Collection, model: Any) -> None:
+    """Raise DataError if the times have a time zone but those in training had none, or the reverse."""
+    _series.check_zone(source, SeriesTransform.from_json(model.input_section, model.tensors))
+
+
+def skip_bad(source: Collection, options: Any) -> tuple[Collection, list[str]]:
+    """Leave nothing out: readers refuse a series without steps."""
+    return source, []
 
 
 def label_cells(source: Collection, options: Any) -> _labels.Cells:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..data.table import Table
+from ..data.columns import MissingColumn
+from ..data.table import Table, read_table
+from ..errors import DataError
 from ..layers import Builder
 from . import _labels, _messages, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out, number_keys
 from ._labels import Targets
+from .base import Question
 
-NOUN = "row"
+KIND, NOUN = "text", "row"
 
 
 def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
@@ -19,9 +23,46 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
     return source if isinstance(source, Table) else _messages.read_messages(source, options)
 
 
+def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str], list[Any]]:
+    """Return the texts that a question asks about, and the answer about each. Raises DataError with the place."""
+    if question.messages is None:
+        column = question.text or options.text
+        try:
+            table = read_table(question.file, [column])
+        except MissingColumn as error:
+            remedy = "; choose the column of messages with --text"
+            raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
+        texts, places = table.column(column), [table.locate(i) for i in range(len(table))]
+    else:
+        texts, places = [text for _, text in question.messages], [place for place, _ in question.messages]
+    try:
+        return texts, predictor.answers(texts)
+    except DataError:
+        for text, place in zip(texts, places, strict=True):
+            try:
+                predictor.answers([text])
+            except DataError as error:
+                fault = str(error).removeprefix("text 0 ").removeprefix("text 0: ")
+                raise DataError(f"{place}: the text {fault}; correct it or leave it out") from error
+        raise
+
+
 def predictor_inputs(source: Table, options: Any) -> dict[str, Any]:
     """Return the texts as the arguments of a predictor's `predict`."""
     return {"rows": source.column(options.text)}
+
+
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Do nothing: all flags apply to texts."""
+
+
+def check_source(source: Table, model: Any) -> None:
+    """Do nothing: a text fits any model of texts."""
+
+
+def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
+    """Leave out empty texts, if the options say so; return the source and notes about them."""
+    return _messages.skip_empty(source, options)
 
 
 def label_cells(source: Table, options: Any) -> _labels.Cells:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +19,10 @@ from .base import Array, Batch, Indices, concatenate
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
+MAX_LISTED: Final = 20  # skipped rows
 TOKENIZER_KINDS: Final = {
     "word": "word",
+    "space": "space",
     "character": "char",
     "byte": "byte",
 }  # unit -> the tokenizer's kind in a model file
@@ -37,7 +39,7 @@ class TextOptions:
     )
     unit: str = option(
         "word",
-        "what the model reads at each step",
+        "what the model reads at each step; space: what stands between white space",
         choices=tuple(TOKENIZER_KINDS),
         old_name="tokens",
         old_values={"char": "character"},
@@ -46,6 +48,7 @@ class TextOptions:
     digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)
     vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
+    skip_bad: bool = option(False, "leave out rows whose text is empty, and list them, instead of stopping")
     drop_words: float = option(0.1, "share of words replaced by unknown in training", least=0.0, most=0.95)
     drop_rare: float = option(
         0.5, "replace rare words by unknown more often in training: a share of a/(a + count)", least=0.0, most=100.0
@@ -108,11 +111,28 @@ def tokenize_rows(table: Table, options: TextOptions) -> list[list[bytes]]:
     return tokens
 
 
+def skip_empty(table: Table, options: TextOptions) -> tuple[Table, list[str]]:
+    """Leave out the rows whose message has no token, if the options say so; return the table and a note about them."""
+    if not options.skip_bad:
+        return table, []
+    tokenizer, texts = options.tokenizer(), table.column(options.text)
+    bad = [i for i, text in enumerate(texts) if not tokenizer.tokens(encode(text))]
+    if not bad:
+        return table, []
+    kept = sorted(set(range(len(table))) - set(bad))
+    columns = {name: [cells[i] for i in kept] for name, cells in table.columns.items()}
+    lines = ", ".join(str(table.lines[i]) for i in bad)
+    note = (
+        f"skipped {len(bad):,} of {len(table):,} rows, whose text is empty: {table.unit}{'s'[: len(bad) != 1]} {lines}"
+    )
+    return replace(table, columns=columns, lines=[table.lines[i] for i in kept]), [note]
+
+
 def tokenize(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
     """Split a message into tokens. Raises DataError for one without any, as it cannot be classified."""
     if not (tokens := tokenizer.tokens(encode(text))):
         what = "is empty" if not text.strip() else f"has no {tokenizer.kind}"
-        raise DataError(f"the text in column {column!r} {what}; fill it in or leave the row out")
+        raise DataError(f"the text in column {column!r} {what}; fill it in, or leave such rows out with --skip-bad")
     return tokens
 
 

@@ -11,26 +11,36 @@ import numpy.typing as npt
 
 from ..model import LABEL_THRESHOLD
 
+NONE = "(none)"  # stands for the label of a row without an answer
 
-def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
+
+def score(
+    probabilities: npt.NDArray[Any],
+    truth: Sequence[Any],
+    labels: Sequence[str],
+    empty: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
     """Compute accuracy, macro F1, log loss, each label's precision, recall and F1, and all confusions.
 
     probabilities: float [n, classes]. truth: n indices, -1 for a label that the model does not know: it counts as wrong
     and is left out of the log loss, which is None if nothing is left. Where rows may have several labels, truth is
-    [n, labels]; see `score_multi_label`. The confusions are [truth, predicted, rows], most frequent first.
+    [n, labels]; see `score_multi_label`. empty: bool [n], rows without an answer, which count as wrong and are left out
+    of the log loss. The confusions are [truth, predicted, rows], most frequent first.
 
     >>> metrics = score(np.array([[.9, .1], [.2, .8], [.6, .4]]), [0, 1, 1], ["no", "yes"])
     >>> round(metrics["accuracy"], 3), metrics["confusions"]
     (0.667, [['yes', 'no', 1]])
     """
     if np.ndim(truth) == 2:
-        return score_multi_label(probabilities, np.asarray(truth) > 0, labels)
-    target, predicted = np.asarray(truth), probabilities.argmax(1)
-    known = target >= 0
-    of_truth = probabilities[known, target[known]].astype(np.float64)
+        return score_multi_label(probabilities, np.asarray(truth) > 0, labels, empty)
+    blank = np.zeros(len(truth), bool) if empty is None else empty
+    target, predicted = np.asarray(truth), np.where(blank, len(labels), probabilities.argmax(1))
+    known, names = target >= 0, [*labels, NONE]
+    answered = known & ~blank
+    of_truth = probabilities[answered, target[answered]].astype(np.float64)
     per_label = {name: label_figures(predicted == k, target == k) for k, name in enumerate(labels)}
     wrong = Counter(
-        (labels[t] if t >= 0 else "(unseen)", labels[p]) for t, p in zip(target, predicted, strict=True) if t != p
+        (labels[t] if t >= 0 else "(unseen)", names[p]) for t, p in zip(target, predicted, strict=True) if t != p
     )
     supported = [v["f1"] for v in per_label.values() if v["support"]]
     return {
@@ -45,14 +55,18 @@ def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequenc
 
 
 def score_multi_label(
-    probabilities: npt.NDArray[Any], truth: npt.NDArray[np.bool_], labels: Sequence[str]
+    probabilities: npt.NDArray[Any],
+    truth: npt.NDArray[np.bool_],
+    labels: Sequence[str],
+    empty: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Compute the metrics of rows with any number of labels; a label is predicted from a probability of 0.5 on.
 
     probabilities: [n, labels]. truth: [n, m], m >= labels; columns after the labels are labels that the model does not
     know: they count as missed, and are left out of the log loss and of macro F1. subset_accuracy: share of rows with
     all labels right; sample_f1: mean of the rows' F1; macro_f1: mean over the labels that occur; hamming_loss: share of
-    single decisions that are wrong; log_loss: mean over single decisions.
+    single decisions that are wrong; log_loss: mean over single decisions. empty: bool [n], rows without an
+    answer: none of their labels is predicted, they are not right, and they are left out of the log loss.
 
     >>> truth = np.array([[True, False], [False, True]])
     >>> metrics = score_multi_label(np.array([[.9, .8], [.2, .6]]), truth, ["no", "yes"])
@@ -60,9 +74,10 @@ def score_multi_label(
     (0.5, 0.25, 0.8)
     """
     predicted = np.zeros(truth.shape, bool)
-    predicted[:, : len(labels)] = probabilities >= LABEL_THRESHOLD
-    known = truth[:, : len(labels)]
-    p = np.clip(np.asarray(probabilities, np.float64), 1e-12, 1 - 1e-12)
+    blank = np.zeros(len(truth), bool) if empty is None else empty
+    predicted[:, : len(labels)] = (probabilities >= LABEL_THRESHOLD) & ~blank[:, None]
+    known = truth[~blank, : len(labels)]
+    p = np.clip(np.asarray(probabilities, np.float64)[~blank], 1e-12, 1 - 1e-12)
     per_label = {name: label_figures(predicted[:, k], truth[:, k]) for k, name in enumerate(labels)}
     supported = [of["f1"] for of in per_label.values() if of["support"]]
     return {
@@ -70,9 +85,9 @@ def score_multi_label(
         "micro_f1": micro_f1(predicted, truth),
         "macro_f1": float(np.mean(supported)) if supported else None,
         "sample_f1": float(np.mean([micro_f1(s, t) for s, t in zip(predicted, truth, strict=True)])),
-        "subset_accuracy": float((predicted == truth).all(1).mean()),
+        "subset_accuracy": float(((predicted == truth).all(1) & ~blank).mean()),
         "hamming_loss": float((predicted != truth).mean()),
-        "log_loss": float(-np.where(known, np.log(p), np.log(1 - p)).mean()),
+        "log_loss": float(-np.where(known, np.log(p), np.log(1 - p)).mean()) if len(p) else None,
         "threshold": LABEL_THRESHOLD,
         "labels_a_row": float(truth.sum(1).mean()),
         "predicted_a_row": float(predicted.sum(1).mean()),

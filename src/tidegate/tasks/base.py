@@ -5,7 +5,7 @@ A task is a module in this folder; README.md lists its functions and shows a who
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -225,3 +225,97 @@ def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) 
 def concatenate(rows: list[Array]) -> tuple[Array, Indices]:
     """Concatenate rows [T, ...] of one dtype: their steps one after another [N, ...], and their lengths [B]."""
     return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that a task adds to a command, `name` in Python and --name there.
+
+    subject: what it is for, in words, such as "labels" or "forecasters". kind: the type of its value; bool for a flag
+    without one. file: its value is a path. old_name: its name in older versions. The value is None unless it is typed.
+    """
+
+    name: str
+    help: str
+    subject: str
+    metavar: str | None = None
+    kind: type = str
+    choices: tuple[str, ...] | None = None
+    file: bool = False
+    old_name: str = ""
+
+
+class Scored(Protocol):
+    """What `score` of a task returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as an object for JSON."""
+
+    def report(self, width: int) -> str:
+        """Format the metrics for people. width: of the terminal."""
+
+    def plot(self, path: str, force: bool) -> str:
+        """Plot the result and return what was written, in words."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What `predict` is asked: the rows of a file, or messages with their places. text: the column of --text."""
+
+    file: str | None
+    messages: list[tuple[str, str]] | None
+    text: str | None = None
+
+
+class Predicted(Protocol):
+    """What `predict` of a task returns.
+
+    columns: of the table that --out writes, each with the type of its cells, str or float. warnings, notes: sentences
+    for stderr, before and after the predictions.
+    """
+
+    columns: dict[str, type]
+    warnings: Sequence[str]
+    notes: Sequence[str]
+
+    def rows(self) -> Iterable[Sequence[Any]]:
+        """Iterate over the rows of the table."""
+
+    def records(self) -> Iterable[dict[str, Any]]:
+        """Iterate over the predictions as objects for JSON."""
+
+    def format(self, width: int | None, unicode: bool) -> Iterable[str]:
+        """Format the predictions for people. width: of the terminal, None if there is none."""
+
+    def plot(self, path: str, force: bool) -> None:
+        """Plot the predictions."""
+
+
+class Task(Protocol):
+    """What a task's module has; see README.md.
+
+    inputs: the kinds of input that its models can have. verb: what a model does, in words: "this model VERB".
+    score_flags, predict_flags: what it adds to these commands.
+    """
+
+    KIND: str
+    INPUTS: Mapping[str, Any]
+    VERB: str
+    SCORE_FLAGS: tuple[Flag, ...]
+    PREDICT_FLAGS: tuple[Flag, ...]
+    Options: type[Any]
+
+    def read(self, source: Any, options: Any, columns: list[str] | None = None) -> Any:
+        """Read a source. columns: those of a model. Raises DataError."""
+
+    def prepare(self, source: Any, valid: Any, options: Any) -> Problem:
+        """Make the problem of a source. Raises DataError."""
+
+    def report(self, document: dict[str, Any], path: str) -> str:
+        """Say how good a new model is, and what to run next. path: its file."""
+
+    def score(self, predictor: Any, file: str, flags: Mapping[str, Any]) -> Scored:
+        """Evaluate a model on a file. flags: the values of `SCORE_FLAGS` by name. Raises DataError, OptionError."""
+
+    def predict(self, predictor: Any, question: Question, flags: Mapping[str, Any]) -> Predicted:
+        """Answer a question. flags: the values of `PREDICT_FLAGS` by name. Raises DataError, OptionError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Final
@@ -11,6 +12,7 @@ import numpy as np
 
 from .. import cells
 from ..data import lookalikes
+from ..data.columns import MissingColumn
 from ..data.series import Collection
 from ..data.table import Table
 from ..errors import OptionError
@@ -20,12 +22,23 @@ from . import _classified_series, _classified_texts, _labels, _messages, _metric
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import Source
+from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
+from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
-from ._options import check_options, option
+from ._options import check_options, option, restore_options
+from .base import Flag, Question
 
 KIND = "classify"
-score = _metrics.score
+VERB = "predicts labels"
 INPUTS: Final[dict[str, ModuleType]] = {"text": _classified_texts, "series": _classified_series}
+UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
+SCORE_FLAGS = (
+    Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
+    Flag("label", "column of labels (default: as in training)", "labels", "COLUMN"),
+    Flag("unseen", UNSEEN, "labels", choices=("error", "wrong")),
+)
+PREDICT_FLAGS = (Flag("top", "number of labels to print (default 1)", "labels", "K", int),)
+report = report_fit
 
 
 @dataclass(frozen=True)
@@ -164,17 +177,6 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     return found
 
 
-def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source:
-    """Read series without labels, for a model to classify. columns: those of the model. Raises DataError."""
-    found: Source = find_input(source, options).read_unlabelled(source, options, columns)
-    return found
-
-
-def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
-    """Return a source as the arguments of a predictor's `predict`. Raises DataError for what `predict` would refuse."""
-    return dict(find_input(source, options).predictor_inputs(source, options))
-
-
 def read_targets(
     source: Source,
     options: Options,
@@ -200,6 +202,61 @@ def summary(source: Source, options: Options, y: Targets) -> str:
     return str(kind.summary(source, options, labels))
 
 
+# ---- evaluation
+
+
+def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
+    """Evaluate a classifier on a file of labelled rows. Raises DataError, OptionError.
+
+    An empty text has no answer, and counts as wrong.
+    """
+    model = predictor.model
+    options, section = restore_options(Options, model.document["task"]["options"]), model.input_section
+    kind = INPUTS[section["kind"]]
+    kind.check_flags(flags)
+    options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
+    columns = section.get("columns")
+    try:
+        source = kind.read(file, options, columns)
+    except MissingColumn as error:
+        if options.group is None or error.wanted != options.group:
+            raise
+        source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
+    kind.check_source(source, model)
+    truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
+    answers = predictor.answers(**kind.predictor_inputs(source, options))
+    return LabelScores(
+        {
+            **evaluate(answers, {OUTPUT: truth}, labels)[OUTPUT],
+            "warning": warn_of_training_data(model.document["provenance"], source.sha256),
+        }
+    )
+
+
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> LabelPredictions:
+    """Predict the labels of messages or series. Raises DataError, OptionError.
+
+    An input without an answer, such as an empty text, has the reason instead.
+    """
+    top = flags.get("top")
+    if top is not None and top < 1:
+        raise OptionError(f"--top is {top}; it must be at least 1")
+    model = predictor.model
+    kind, options = INPUTS[model.input_section["kind"]], restore_options(Options, model.document["task"]["options"])
+    names, answers = kind.answer(predictor, question, options)
+    made = [LabelPrediction(kind.KIND, name, answer, top) for name, answer in zip(names, answers, strict=True)]
+    separator = options.label_separator or SEPARATOR
+    return LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
+
+
+def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[str]) -> dict[str, dict[str, Any]]:
+    """Compute the metrics of answers about rows, by output name. truth: as `read_targets` gives it."""
+    blank = np.zeros(len(labels), np.float32)
+    scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
+    empty = np.array([answer.values is None for answer in answers])
+    return {OUTPUT: {**_metrics.score(scores, list(truth[OUTPUT]), labels, empty), "empty": int(empty.sum())}}
+
+
 # ---- training data
 
 
@@ -208,6 +265,9 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
 
     Raises DataError.
     """
+    kind, output = find_input(source, options), find_output(options)
+    source, skipped = kind.skip_bad(source, options)
+    valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     y, labels = read_targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
     summaries = [summary(source, options, y)]
@@ -218,8 +278,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         y = np.concatenate([y, more])
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a validation file is only trained on where the user says so
-    kind, output = find_input(source, options), find_output(options)
-    notes = lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
+    notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
     return output(
@@ -233,7 +292,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         layers=add_layers(made, len(labels)),
         outputs={OUTPUT: output.make_output(labels)},
         summaries=summaries,
-        notes=[notes + made.part.notes[0], *made.part.notes[1:]],
+        notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,
         groups=made.groups,
         provenance=made.provenance,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import MissingExtra
 
 try:
@@ -13,6 +15,9 @@ from . import job
 from .arguments import name_arguments
 from .progress import Progress
 
-fit = name_arguments(job.fit)  # the command line calls job.fit, whose errors name flags
+if TYPE_CHECKING:
+    from .typed import fit
+else:
+    fit = name_arguments(job.fit)  # the command line calls job.fit, whose errors name flags
 
 __all__ = ["Progress", "fit"]

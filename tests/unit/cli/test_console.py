@@ -13,7 +13,7 @@ import pytest
 from tidegate import cli
 from tidegate.cli import _console
 from tidegate.cli._console import Console
-from tidegate.cli._table import format_table
+from tidegate.text_tables import format_table
 
 
 class Terminal(io.StringIO):

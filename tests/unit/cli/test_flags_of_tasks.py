@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-import tidegate.runtime
-from tidegate import cli
-from tidegate.cli import score
+from tidegate import cli, tasks
+from tidegate.cli import predict, score
 
 
 @pytest.fixture
 def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every model file look like that of a forecaster."""
-    model = SimpleNamespace(document={"task": {"kind": "forecast"}})
-    monkeypatch.setattr(tidegate.runtime, "load", lambda path, **_: SimpleNamespace(model=model))
-    monkeypatch.setattr(score, "read_task", lambda path: "forecast")
+    for command in (predict, score):
+        monkeypatch.setattr(command, "find_task", lambda path, name: tasks.load("forecast"))
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tidegate import cli
-from tidegate.cli import _predictions, predict
+from tidegate.cli import _predictions
 from tidegate.errors import MissingExtra
 from tidegate.runtime import Scores
+from tidegate.tasks import _label_predictions
 from tidegate.verify.samples import sample
 
 TEXTS = ['my "card", please', " two\r\nlines ", "größe 日本", "cash"]
@@ -71,7 +72,7 @@ def test_the_largest_are_those_of_a_sort_also_with_ties_and_nan() -> None:
             for values in (rng.random(size), rng.integers(0, 3, size).astype(float), np.full(size, np.nan)):
                 row = values.astype(np.float32)
                 row[rng.random(size) < 0.2] = np.nan
-                assert predict.select_largest(row, k) == np.argsort(-row, kind="stable")[:k].tolist()
+                assert _label_predictions.select_largest(row, k) == np.argsort(-row, kind="stable")[:k].tolist()
 
 
 def test_many_labels_cost_no_sort_of_all_of_them() -> None:
@@ -79,7 +80,7 @@ def test_many_labels_cost_no_sort_of_all_of_them() -> None:
     rows = np.random.default_rng(1).random((200, 5000), np.float32)
 
     def run(top: int | None) -> list[str]:
-        return [predict.Prediction("text", "x", Scores(row, labels), top).format() for row in rows]
+        return [_label_predictions.LabelPrediction("text", "x", Scores(row, labels), top).format() for row in rows]
 
     def seconds(work: Any) -> float:
         times = []
@@ -97,7 +98,7 @@ def test_many_labels_cost_no_sort_of_all_of_them() -> None:
 
 def test_labels_of_a_row_that_can_have_several_come_by_probability() -> None:
     scores = Scores(np.array([0.6, 0.2, 0.9, 0.5], np.float32), ["a", "b", "c", "d"], multi_label=True)
-    prediction = predict.Prediction("text", "x", scores, None)
+    prediction = _label_predictions.LabelPrediction("text", "x", scores, None)
     assert prediction.format() == "c 0.900, a 0.600, d 0.500\tx"
     assert prediction.as_dict()["labels"] == ["a", "c", "d"]
     assert prediction.as_row("|") == ["x", "c", 0.9, "a|c|d"]

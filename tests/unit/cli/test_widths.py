@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidegate import cli
-from tidegate.cli._table import format_table
+from tidegate.text_tables import format_table
 from tidegate.verify.samples import WORDS, sample
 
 WIDTHS = [60, 80, 120]

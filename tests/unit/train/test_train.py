@@ -265,7 +265,7 @@ def test_rows_that_teach_nothing_are_refused(tmp_path: Path, rows: str, sentence
         ({"hiden": 3}, "unknown option 'hiden'; did you mean 'hidden'?"),
         ({"hidden": 0}, "hidden is 0; it must be 1 to 4096"),
         ({"hidden": 2.5}, "hidden is 2.5; expected int"),
-        ({"unit": "letters"}, "choose one of word, character, byte"),
+        ({"unit": "letters"}, "choose one of word, space, character, byte"),
         ({"pool": "last,sum"}, "unknown pool 'sum'"),
         ({"cell": "gruu"}, "unknown cell 'gruu'"),
     ],

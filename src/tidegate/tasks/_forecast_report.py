@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from ._series_info import count_steps
-from ._table import escape_breaks, format_count, format_number, format_table, shorten
-
-if TYPE_CHECKING:
-    from ..backtest import Backtest
+from ..text_tables import escape_breaks, format_count, format_number, format_table, shorten
+from ._backtest import Backtest
+from ._forecast_errors import baseline_warning
+from ._left_out import describe_left_out
+from ._windows import format_steps
 
 MAX_CHANNELS, MAX_SERIES = 20, 10  # in the report; the JSON has all
 NAME_WIDTH = 24  # of a channel or series in a table
@@ -20,12 +21,16 @@ TITLES = {"mae": "mean absolute error", "mase": "MASE"}
 # ---- fit
 
 
+def report_fit(document: dict[str, Any], path: str) -> str:
+    """Say how good a new forecaster is on held-out steps, and what to run next."""
+    figures = format_fit(document["provenance"], document["task"]["options"])
+    return f"{figures}\nnext: tidegate predict {path} SERIES.csv"
+
+
 def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
     """Compare a new forecaster on held-out steps to its baselines, with a warning if it does not beat them."""
-    from ..tasks._forecast_errors import baseline_warning
-
     figures, targets = provenance["metrics"]["held_out"], provenance["targets"]
-    ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
+    ahead = f"{format_steps(provenance['steps_ahead'])} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
     idle = provenance["judging_nothing"]
     do, their = ("does", "its") if idle == 1 else ("do", "their")
@@ -86,6 +91,42 @@ def explain_mase(channels: int, season: int | None, more: str = "") -> str:
 # ---- score
 
 
+@dataclass(frozen=True)
+class ForecastScores:
+    """A back-test, for the command `score`."""
+
+    result: Backtest
+
+    def as_dict(self) -> dict[str, Any]:
+        return as_dict(self.result)
+
+    def report(self, width: int) -> str:
+        """Format the errors of model and baselines."""
+        return format_backtest(self.result)
+
+    def plot(self, path: str, force: bool) -> str:
+        """Plot the last forecast of the first series with the truth, and return what was written, in words."""
+        from ..plots import png
+
+        result, series = self.result, self.result.series[0]
+        end = int(series.origins[-1]) + 1
+        times = None if series.times is None else series.times[: end + len(series.truth[-1])]
+        history, title = series.track.truth[:end], series.name or "the last forecast"
+        forecast, truth = series.forecasts[-1], series.truth[-1]
+        png.plot_forecast(path, history, forecast, result.quantiles, times, truth, title, result.columns, force)
+        return path + (f", the first of {len(result.series)} series" if len(result.series) > 1 else "")
+
+    def draw(self, width: int, unicode: bool) -> str:
+        """Draw the last forecast of the first series, and the history before it, as text."""
+        from ..plots import terminal
+
+        series, result = self.result.series[0], self.result
+        history = series.track.truth[: int(series.origins[-1]) + 1]
+        return terminal.plot_forecast(
+            history, series.forecasts[-1], result.quantiles, width, unicode=unicode, names=result.columns
+        )
+
+
 def as_dict(result: Backtest) -> dict[str, Any]:
     """Return a back-test as an object for JSON."""
     mixed = (
@@ -139,7 +180,7 @@ def describe_forecasts(result: Backtest) -> str:
     if len(m["per_series"]) > 1 or result.left_out:
         of.append(f"{len(m['per_series']):,} series")
     what = f" of {' of '.join(of)}, each" if of else ""
-    return f"{format_count(m['origins'], 'forecast')}{what} of {count_steps(len(m['per_step']))}, {result.begins}"
+    return f"{format_count(m['origins'], 'forecast')}{what} of {format_steps(len(m['per_step']))}, {result.begins}"
 
 
 def format_channels(result: Backtest) -> str:
@@ -181,8 +222,6 @@ def format_figure(value: float | None) -> str:
 
 def format_notes(result: Backtest) -> list[str]:
     """Say how good the intervals are, and what the figures do not cover."""
-    from ..tasks._left_out import describe_left_out
-
     m = result.metrics
     inside = [f"{float(share):.0%} interval covers {v:.1%}" for share, v in m["coverage"].items() if v is not None]
     notes = [", ".join(inside) + " of the truth"] if inside else []

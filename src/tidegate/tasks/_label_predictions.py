@@ -1,0 +1,114 @@
+"""What `predict` prints and writes of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError
+from ..text_tables import escape_breaks, shorten, shortest_decimal
+
+MAX_NAME = 60
+SEPARATOR = "|"  # of labels in a table, if the model was not trained on a file with one
+
+
+@dataclass(frozen=True)
+class LabelPrediction:
+    """The prediction for one input.
+
+    noun: what it is, text or series. name: the text, or the name of the series. answer: its scores, or the reason why
+    there are none. top: how many labels to print, or None for all that are predicted.
+    """
+
+    noun: str
+    name: str
+    answer: Any
+    top: int | None
+
+    def labels(self) -> list[tuple[str, float]]:
+        """Return the labels to print with their probabilities, most likely first; ties in the order of the model."""
+        values = self.answer.values
+        if values is None:
+            return []
+        count = len(self.answer.predicted_labels) if self.top is None else self.top
+        return [(self.answer.labels[i], shortest_decimal(values[i])) for i in select_largest(values, count)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return an object for JSON; without an answer its label and score are null, and `reason` says why."""
+        result = {self.noun: self.name, **self.answer.as_dict(all_scores=False)}
+        return {**result, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else result
+
+    def as_row(self, separator: str) -> list[Any]:
+        """Return the cells of a table, see `list_columns`. separator: joins the labels of a row that can have several.
+
+        The second label and those after it are among the largest `top` of the same numbers, so the first is `label`.
+        """
+        one, count = self.as_dict(), min(self.top or 1, len(self.answer.labels))
+        pairs: list[Any] = [*one.get("top", []), *[[None, None]] * count][:count]
+        several = [separator.join(one["labels"])] if "labels" in one else []
+        further = [cell for pair in pairs[1:] for cell in pair]
+        return [self.name, one["label"], one["score"], *several, *further]
+
+    def format(self) -> str:
+        labels = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())
+        reason = f"(none: {self.answer.reason})" if self.answer.reason else "(none)"
+        return f"{labels or reason}\t{shorten(self.name, MAX_NAME)}"
+
+
+@dataclass(frozen=True)
+class LabelPredictions:
+    """The predictions for all inputs. several: whether an input can have several labels. separator: joins them."""
+
+    predictions: Sequence[LabelPrediction]
+    noun: str
+    top: int
+    several: bool
+    separator: str
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+    @property
+    def columns(self) -> dict[str, type]:
+        return list_columns(self.noun, self.top, self.several)
+
+    def rows(self) -> Iterator[list[Any]]:
+        return (one.as_row(self.separator) for one in self.predictions)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        return (one.as_dict() for one in self.predictions)
+
+    def format(self, width: int | None, unicode: bool) -> Iterator[str]:
+        return (one.format() for one in self.predictions)
+
+    def plot(self, path: str, force: bool) -> None:
+        """Raises OptionError: labels are not plotted."""
+        raise OptionError("--plot is for forecasters, but this model predicts labels; leave it out")
+
+
+def select_largest(row: Any, k: int) -> list[int]:
+    """Return the indices of the k largest of some numbers, largest first; ties in the order of the row.
+
+    >>> select_largest(np.array([0.1, 0.3, 0.3, 0.2]), 2)
+    [1, 2]
+    """
+    if 0 < k < len(row):
+        least = np.partition(row, -k)[-k]
+        chosen = np.flatnonzero(row >= least)
+        if len(chosen) >= k:  # fewer only if a number is NaN
+            return [int(i) for i in chosen[np.argsort(-row[chosen], kind="stable")][:k]]
+    return [int(i) for i in np.argsort(-row, kind="stable")[:k]]
+
+
+def list_columns(noun: str, top: int, several: bool) -> dict[str, type]:
+    """List the columns of a table of predictions and the types of their cells.
+
+    >>> list(list_columns("text", 2, False))
+    ['text', 'label', 'score', 'label_2', 'score_2']
+    """
+    labels = {"labels": str} if several else {}
+    pairs = ({f"label_{k}": str, f"score_{k}": float} for k in range(2, top + 1))
+    further = {name: cell for pair in pairs for name, cell in pair.items()}
+    return {noun: str, "label": str, "score": float, **labels, **further}

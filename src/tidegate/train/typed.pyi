@@ -1,0 +1,143 @@
+"""The types of `fit`, made from the options of each task by tools/option_types.py; do not edit."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+from ..model import Model
+from .progress import Report
+
+class ClassifyOptions(TypedDict, total=False):
+    text: str
+    label: str
+    group: str | None
+    unit: str
+    fold: bool
+    digits: str
+    min_count: int
+    vocabulary: int
+    skip_bad: bool
+    drop_words: float
+    drop_rare: float
+    values: str | None
+    time: str | None
+    id: str | None
+    layout: str | None
+    calendar: str
+    missing: str
+    cell: str
+    dialect: str
+    project: int | None
+    depth: int
+    epochs: int | None
+    batch: int | None
+    rate: float
+    decay: float
+    average: float
+    refit_rate: float
+    patience: int | None
+    seed: int
+    input: str | None
+    label_separator: str | None
+    window: int
+    direction: str
+    conv: int | None
+    hidden: int | None
+    embed: int | None
+    pool: str | None
+    smoothing: float | None
+    noise: float
+    shift: float
+    gain: float
+    drop_embed: float
+    drop_pool: float
+    prefix: float | None
+    class_weights: str
+    hold_out: float | None
+    refit_epochs: int | None
+
+class ForecastOptions(TypedDict, total=False):
+    values: str | None
+    time: str | None
+    id: str | None
+    layout: str | None
+    calendar: str
+    missing: str
+    cell: str
+    dialect: str
+    project: int | None
+    depth: int
+    epochs: int | None
+    batch: int | None
+    rate: float
+    decay: float
+    average: float
+    refit_rate: float
+    patience: int | None
+    seed: int
+    horizon: int | None
+    targets: str | None
+    known: str
+    static: str
+    channels: str | None
+    quantiles: str
+    head: str
+    scale: str
+    lookback: int | None
+    segment: int | None
+    season: int | None
+    centre: str
+    spread: str | None
+    hidden: int | None
+    drop_pool: float
+    windows_per_epoch: int
+    hold_out: float | None
+    refit_epochs: int | None
+
+@overload
+def fit(
+    task: Literal["classify"],
+    data: Any,
+    options: None = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+    **values: Unpack[ClassifyOptions],
+) -> Model: ...
+@overload
+def fit(
+    task: Literal["forecast"],
+    data: Any,
+    options: None = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+    **values: Unpack[ForecastOptions],
+) -> Model: ...
+@overload
+def fit(
+    task: str,
+    data: Any,
+    options: Any = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+) -> Model: ...
