@@ -14,11 +14,11 @@ def find_task(file: str, command: str) -> Any:
 
     model = Model.load(file)
     (source,) = model.inputs.values()
-    name, kind = model.document["task"]["kind"], source.kind
-    if name in tasks.names() and kind in (task := tasks.load(name)).INPUTS:
+    name = model.document["task"]["kind"]
+    if name in tasks.names() and source.kind in (task := tasks.load(name)).INPUTS:
         return task
-    readable = {input for each in tasks.names() for input in tasks.load(each).INPUTS}
-    what = "has no labels" if kind in readable else f"takes {source.takes}"
+    readable = {kind for each in tasks.names() for kind in tasks.load(each).INPUTS}
+    what = "has no labels" if source.kind in readable else f"takes {source.takes}"
     raise OptionError(
         f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
         "use tidegate stream, or tidegate.load in Python"
