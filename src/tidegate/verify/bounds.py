@@ -56,7 +56,7 @@ import numpy.typing as npt
 
 from ..layers import Layer
 from ..runtime.precision import round_to_bf16
-from ..tape import NORM_EPS
+from ..tape import NORM_EPS, NumpyOps
 from .jacobians import Jacobian, elementwise, place_range, product, reshape, take_range, weighted_sum
 
 U: Final = 2.0**-24
@@ -398,3 +398,6 @@ class ErrorGraph:
 
     def take(self, table: Float, ids: Any) -> BoundedValue:
         return self.lift(table[ids])
+
+    def columns(self, ids: Any, n: int) -> list[Any]:
+        return NumpyOps.columns(ids, n)
