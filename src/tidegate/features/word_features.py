@@ -43,9 +43,10 @@ def _describe(name: str, word: str, written: str, unicode: str) -> str:
 
 
 def shape(word: str, unicode: str) -> str:
-    """Return the shape of a word: X for letters that case folding changes, x for others, 0 for digits.
+    """Return the shape of a word: X for letters that case folding replaces by another, x for others, 0 for digits.
 
-    Other characters stand for themselves, and of a run of equal ones two remain.
+    A letter that folds to several, such as ß, counts as small. Other characters stand for themselves. Of a run of equal
+    symbols, two remain.
 
     >>> shape("McDonald's", "unicode-14.0.0")
     "XxXxx'x"
@@ -60,13 +61,15 @@ def shape(word: str, unicode: str) -> str:
 
 def _symbol(character: str, unicode: str) -> str:
     if character.isascii():  # the table of Unicode is not needed
-        kind, changes = ("d" if character.isdigit() else "w" if character.isalpha() else "o"), character.isupper()
+        kind, folded = "d" if character.isdigit() else "w" if character.isalpha() else "o", character.lower()
     else:
         classes, folds = load(unicode)
-        kind, changes = classes[ord(character)], folds[ord(character)] != character
+        kind, folded = classes[ord(character)], folds[ord(character)]
     if kind == "d":
         return "0"
-    return character if kind != "w" else "X" if changes else "x"
+    if kind != "w":
+        return character
+    return "X" if folded != character and len(folded) == 1 else "x"
 
 
 class WordFeatures:
