@@ -267,8 +267,9 @@ class Pool(PoolRuns):
     ) -> tuple[list[list[Event]], dict[Hashable, Any], int]:
         """Read events and put them in rounds; return the rounds, the input states after all, and how many there are.
 
-        A round has at most one message of a stream, and one step if an output feeds back, because each of its answers
-        starts from a state block of its own. is_alone: there is one event, which errors need not name.
+        A round has at most one message of a stream, and one event or step of it if an output feeds back or is
+        remembered, because each of its answers needs a state block of its own. is_alone: there is one event, which
+        errors need not name.
         """
         compiled = self._compiled
         rounds: list[list[Event]] = []
@@ -288,7 +289,8 @@ class Pool(PoolRuns):
                     if number == len(rounds):
                         rounds.append([])
                     rounds[number].append(Event(position, id, steps, state, end and is_last, is_silent))
-                    next_round[id] = number + ((end and is_last) or compiled.feeds_back)
+                    is_alone_in_round = compiled.feeds_back or bool(compiled.memories)
+                    next_round[id] = number + ((end and is_last) or is_alone_in_round)
         except TidegateError as error:
             if is_alone:
                 raise
