@@ -40,7 +40,7 @@ class Reference:
         return state
 
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
-        """Return output and next state of one step. x: ids int [rows] or numbers [rows, features].
+        """Return output and next state of one step. x: ids int [rows] or [rows, ids], or numbers [rows, features].
 
         Raises OptionError for a model with a whole-window layer.
         """
@@ -69,7 +69,7 @@ class Reference:
 
         A row stops changing after its length, and its outputs from there on are NaN.
 
-        x: ids [T, rows] or numbers [T, rows, features].
+        x: ids [T, rows] or [T, rows, ids], or numbers [T, rows, features].
         """
         T, rows = x.shape[:2]
         lengths = np.full(rows, T) if lengths is None else lengths
@@ -100,7 +100,7 @@ class Reference:
     def run_layers(self, xs: list[Any]) -> list[Any]:
         """Return the output after each step of rows of one length, layer by layer; any model can run in this way.
 
-        xs: one step after the other, each ids int [rows] or numbers [rows, features].
+        xs: one step after the other, each ids int [rows] or [rows, ids], or numbers [rows, features].
         """
         return walk(self.layers, xs, self.run_layer, add_each)[len(self.layers) - 1]
 

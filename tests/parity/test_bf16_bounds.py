@@ -28,6 +28,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "text, every pool": {"size": 24, "over": ["last", "mean", "max", "attention"], "norm": True, "dense": "tanh"},
     "two layers, conv": {"features": 5, "size": 17, "depth": 2, "conv": 3, "over": ["max"]},
     "projected": {"features": 4, "size": 12, "cell": "lstm", "dialect": {"projection": "yes"}},
+    "several ids": {"size": 16, "ids": 3, "over": ["mean"], "dense": "tanh"},
     "both ways": {"size": 9, "direction": "both", "over": ["mean"]},
     "centred": {"features": 3, "size": 8, "conv": 5, "centred": True},
 }

@@ -12,7 +12,7 @@ from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.mutants import mutants, wrong_variants
+from tidegate.verify.mutants import mutants, wrong_sums, wrong_variants
 from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
@@ -40,6 +40,8 @@ DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_
 DIALECT_NAMES = ["-".join([cell, *dialect.values()]) for cell, dialect in DIALECTS]
 STACKS |= {
     "residual, projected": {"features": 4, "size": 12, "cell": "lstm", "dialect": {"projection": "yes"}, "depth": 2},
+    "several ids": {"size": 16, "ids": 3, "over": ("mean",), "dense": "tanh"},
+    "embed of several ids alone": {"size": 8, "ids": 6, "cell": None, "over": (), "outputs": None, "softmax": False},
     "text, minimal": {"size": 16, "cell": "mingru", "dialect": {"norm": "layer"}, "over": ("mean",)},
 }
 
@@ -130,6 +132,17 @@ def test_every_mutant_exceeds_the_bound(size: int, length: int, target: str) -> 
     ratios = {what: judged(replay, wrong, target).ratio for what, wrong in mutants(replay.model).items()}
     assert len(ratios) == 6
     assert {what: ratio for what, ratio in ratios.items() if not ratio or ratio < 10} == {}
+
+
+@pytest.mark.parametrize("target", _native.targets())
+@pytest.mark.parametrize("length", [1, 37])
+@pytest.mark.parametrize("stack", ["several ids", "embed of several ids alone"])
+def test_mistaken_sums_of_rows_exceed_the_bound(stack: str, length: int, target: str) -> None:
+    replay = replay_of(length, **STACKS[stack])
+    for what, wrong in wrong_sums(replay.model).items():
+        ratio = judged(replay, wrong, target).ratio
+        assert ratio is not None
+        assert ratio > 10, what
 
 
 @pytest.mark.parametrize("stack", ["text, every pool", "two layers"])

@@ -41,6 +41,8 @@ STACKS: dict[str, dict[str, Any]] = {
     "convolution": {"features": 3, "size": 7, "conv": 4},
     "convolution of text": {"size": 5, "conv": 2, "cell": None, "over": ("max",)},
     "convolution of one step": {"features": 3, "size": 4, "conv": 1},
+    "several ids": {"size": 6, "ids": 3, "over": ("mean",), "dense": "tanh"},
+    "embed of several ids alone": {"size": 4, "ids": 6, "cell": None, "over": (), "outputs": None, "softmax": False},
 }
 
 

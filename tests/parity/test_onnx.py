@@ -45,6 +45,8 @@ STACKS: dict[str, dict[str, Any]] = {
     "conv of one step": {"features": 3, "size": 8, "conv": 1, "cell": None},
     "conv centred": {"features": 3, "size": 8, "conv": 4, "centred": True, "over": EVERY},
     "bidirectional": {"size": 8, "direction": "both", "depth": 2, "over": EVERY},
+    "several ids": {"size": 6, "ids": 3, "over": ("mean",), "dense": "tanh"},
+    "several ids, bidirectional": {"size": 6, "ids": 6, "direction": "both"},
     "bidirectional by a scan": {"features": 3, "size": 8, "direction": "both", "cell": "mingru", "norm": True},
 }
 OWN_CELL = """
@@ -83,7 +85,8 @@ def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
     lengths = random.integers(least, T, B, dtype=np.int32, endpoint=True)
     lengths[0] = T
     if entry["kind"] == "text":
-        return random.integers(0, entry["size"], (T, B), dtype=np.int32), lengths
+        several = [model.layers[0].ids] if model.layers[0].ids > 1 else []
+        return random.integers(0, entry["size"], (T, B, *several), dtype=np.int32), lengths
     x = random.standard_normal((T, B, entry["features"])).astype(np.float32)
     x[np.arange(T)[:, None] >= lengths] = np.nan
     return x, lengths

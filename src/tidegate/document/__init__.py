@@ -253,9 +253,15 @@ def _check_layer_tensors(
 
 
 def _check_vocabulary_rows(first: Layer, source: Input) -> None:
-    if first.ids is not None and first.ids != source.size:
+    if not first.ids:
+        return
+    if first.vocabulary_size != source.size:
         raise ModelFileError(
-            f"layers[0].rows: is {first.ids}; it must be equal to inputs.{source.name}.size, {source.size}"
+            f"layers[0].rows: is {first.vocabulary_size}; it must be equal to inputs.{source.name}.size, {source.size}"
+        )
+    if first.ids != source.ids:
+        raise ModelFileError(
+            f"layers[0].ids: is {first.ids}; inputs.{source.name} gives {source.ids} at each step, so it must be equal"
         )
 
 

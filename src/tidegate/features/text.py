@@ -181,6 +181,22 @@ class Tokenizer:
         tokens, unfinished = self.feed(data)
         return tokens + self.flush(unfinished) if unfinished else tokens
 
+    def plain(self) -> Tokenizer:
+        """Return the tokenizer that splits texts in the same places and leaves tokens as they are written.
+
+        >>> Tokenizer("word").plain().tokens(b"Gate 7")
+        [b'Gate', b'7']
+        """
+        return Tokenizer(self.kind, fold=False, digits="keep", unicode=self.unicode)
+
+    def normalise(self, token: bytes) -> bytes:
+        """Return a token of `plain` as this tokenizer gives it.
+
+        >>> Tokenizer("word", digits="shape").normalise(b"Gate7")
+        b'gate0'
+        """
+        return token if self.kind == "byte" else self._token(token.decode())
+
     def _ascii_characters(self, whole: bytes) -> list[bytes]:
         return [_BYTES[byte] for byte in self._fold_ascii(whole)]
 

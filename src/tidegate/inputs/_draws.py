@@ -18,9 +18,10 @@ def standard_normal(draw: int) -> float:
     return (parts - 131070) * 7 / (1 << 18)
 
 
-def draw_ids(draws: Iterator[int], steps: int, size: int) -> npt.NDArray[np.int32]:
-    """Make ids of 0 to size - 1: int32 [T]."""
-    return np.array([next(draws) * size >> 64 for _ in range(steps)], np.int32)
+def draw_ids(draws: Iterator[int], steps: int, size: int, each: int = 1) -> npt.NDArray[np.int32]:
+    """Make ids of 0 to size - 1: int32 [T], or [T, each] if a step has several."""
+    ids = np.array([next(draws) * size >> 64 for _ in range(steps * each)], np.int32)
+    return ids if each == 1 else ids.reshape(steps, each)
 
 
 def draw_numbers(draws: Iterator[int], steps: int, features: int) -> npt.NDArray[np.float32]:

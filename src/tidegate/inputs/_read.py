@@ -10,11 +10,15 @@ import numpy.typing as npt
 from ..errors import DataError
 
 
-def to_token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
-    """Return ids of 0 to size - 1 as int32 [n]. Raises DataError for anything else."""
-    ids = np.asarray(x)
-    if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
-        raise DataError(f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given")
+def to_token_ids(x: Any, size: int, each: int = 1) -> npt.NDArray[np.int32]:
+    """Return ids of 0 to size - 1 as int32 [n], or [n, each] if a step has several.
+
+    Raises DataError for anything else.
+    """
+    ids, expected = np.asarray(x), [] if each == 1 else [each]
+    if ids.ndim < 1 or list(ids.shape[1:]) != expected or (ids.dtype.kind not in "iu" and ids.size):
+        shape = f"[n{''.join(f', {k}' for k in expected)}]"
+        raise DataError(f"token ids are integers of shape {shape}; {ids.dtype} of shape {list(ids.shape)} was given")
     if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < size:
         bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
         raise DataError(f"there is no token {bad}; the vocabulary has ids 0 to {size - 1}")

@@ -23,9 +23,9 @@ Indices = npt.NDArray[np.int64]
 class Steps(NamedTuple):
     """Steps that an input completed.
 
-    rows: int32 ids [T] or float32 [T, features], one for each step. restart: None; or if each answer comes from whole
-    rows that the graph runs from its initial state, keeping none of it, what `Input.make_rows` makes these of, one for
-    each answer; then `rows` is empty. number: how many steps they count for.
+    rows: int32 ids [T] or [T, ids], or float32 [T, features], one for each step. restart: None; or if each answer comes
+    from whole rows that the graph runs from its initial state, keeping none of it, what `Input.make_rows` makes these
+    of, one for each answer; then `rows` is empty. number: how many steps they count for.
     """
 
     rows: Array
@@ -50,9 +50,10 @@ class Round(NamedTuple):
 class Input(ABC):
     """One way from raw data to steps.
 
-    name: that of its entry. features: how many numbers a step has; None: a step is a token id. size: how many ids there
-    are; 0 for numbers. steps_needed: how many steps an answer needs. names_series: a stream needs the name of
-    its series. rows: how many rows the graph runs for an answer, if it starts anew each time; None: it steps.
+    name: that of its entry. features: how many numbers a step has; None: a step is token ids. size: how many different
+    ids there are; 0 for numbers. ids: how many a step has. steps_needed: how many steps an answer needs. names_series:
+    a stream needs the name of its series. rows: how many rows the graph runs for an answer, if it starts anew each
+    time; None: it steps.
     """
 
     kind: ClassVar[str]
@@ -60,6 +61,7 @@ class Input(ABC):
     empty: ClassVar[str] = "no step"  # says in messages what an empty one has
     features: int | None = None
     size: int = 0
+    ids: int = 1
     steps_needed: int = 1
     names_series: bool = False
     rows: int | None = None
@@ -175,7 +177,7 @@ class Input(ABC):
 
     @abstractmethod
     def synthesise(self, draws: Iterator[int], steps: int) -> Array:
-        """Make rows [T] or [T, features] from draws of 0 to 2^64 - 1, for the check in a model file."""
+        """Make rows [T], [T, ids] or [T, features] from draws of 0 to 2^64 - 1, for the check in a model file."""
 
     # ---- saved states
 

@@ -1,4 +1,4 @@
-"""Text: a tokenizer splits messages, a vocabulary gives each token its id."""
+"""Text: a tokenizer splits messages, a vocabulary gives each token its id, and ids to features of words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from ..errors import DataError, ModelFileError, StateError
 from ..expect import check_integer, check_keys, check_object, check_tensor
 from ..features.text import Tokenizer, Vocabulary, encode
+from ..features.word_features import KINDS, NAMES, WordFeatures
 from ..limits import MAX_VOCABULARY
+from ..strictjson import show
 from ..tensors import Array
 from ._draws import draw_ids
 from ._read import to_token_ids
@@ -25,18 +27,31 @@ ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
 def parse(name: str, entry: dict[str, Any], tensors: Mapping[str, Array]) -> TextInput:
     """Check the entry of a text and return its input. Raises ModelFileError."""
     place = f"inputs.{name}"
-    check_keys(place, entry, "kind", "tokenizer", "vocabulary", "size")
+    check_keys(place, entry, "kind", "tokenizer", "vocabulary", "size", *(("features",) if "features" in entry else ()))
     check_object(f"{place}.tokenizer", entry["tokenizer"])
     names = entry["vocabulary"]
     check_keys(f"{place}.vocabulary", names, *(role for role, _ in ROLES))
     size = check_integer(f"{place}.size", entry["size"], 1, MAX_VOCABULARY)
     for (role, dtype), shape in zip(ROLES, ((-1,), (size + 1,)), strict=True):
         check_tensor(f"{place}.vocabulary.{role}", names[role], tensors, dtype, shape)
+    if "features" in entry:
+        check_features(f"{place}.features", entry["features"], entry["tokenizer"].get("kind"))
     return TextInput(name, entry, {role: tensors[names[role]] for role, _ in ROLES})
 
 
+def check_features(place: str, names: Any, kind: Any) -> None:
+    """Raise ModelFileError unless these are distinct names of features that a tokenizer of this kind has."""
+    valid = isinstance(names, list) and names and all(isinstance(n, str) and n in NAMES for n in names)
+    if not valid or len(set(names)) < len(names):
+        raise ModelFileError(f"{place}: is {show(names)}; expected a list of different names of {', '.join(NAMES)}")
+    if kind not in KINDS:
+        raise ModelFileError(
+            f"{place}: the tokenizer is of kind {show(kind)}; only {' and '.join(KINDS)} have features"
+        )
+
+
 class TextInput(PlainInput):
-    """Messages: rows are int32 ids [T]; the state is the unfinished word.
+    """Messages: rows are int32 ids [T], or [T, ids] with features; the state is the unfinished word.
 
     entry: a valid one. vocabulary: its tensors, by role.
     """
@@ -48,7 +63,7 @@ class TextInput(PlainInput):
     def __init__(self, name: str, entry: dict[str, Any], vocabulary: Mapping[str, Array]) -> None:
         super().__init__(name)
         self._entry, self._vocabulary = entry, vocabulary
-        self.size = entry["size"]
+        self.size, self.ids = entry["size"], 1 + len(entry.get("features", ()))
         self.no_step_reason = "no complete word yet" if entry["tokenizer"].get("kind") == "word" else "no step yet"
 
     @cached_property
@@ -61,9 +76,14 @@ class TextInput(PlainInput):
         """The ids of tokens."""
         return Vocabulary(self._vocabulary["bytes"], self._vocabulary["offsets"])
 
+    @cached_property
+    def words(self) -> WordFeatures:
+        """The ids of words and of their features."""
+        return WordFeatures(self.tokenizer, self.vocabulary, self._entry.get("features", ()))
+
     def prepare(self) -> TextInput:
         try:
-            _ = self.tokenizer, self.vocabulary
+            _ = self.words
         except DataError as error:
             raise ModelFileError(f"inputs.{self.name}: {error}") from error
         return self
@@ -82,10 +102,11 @@ class TextInput(PlainInput):
             x = x.encode() if x.isascii() else encode(x)
         elif not isinstance(x, bytes):
             raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
-        tokens, state = self.tokenizer.feed(x, state)
+        tokenizer, source = (self.tokenizer, self.vocabulary) if self.ids == 1 else (self.words.splitter, self.words)
+        tokens, state = tokenizer.feed(x, state)
         if end and state:
-            tokens, state = tokens + self.tokenizer.flush(state), b""
-        return Steps(self.vocabulary.ids(tokens), len(tokens)), state
+            tokens, state = tokens + tokenizer.flush(state), b""
+        return Steps(source.ids(tokens), len(tokens)), state
 
     def read(self, x: Any, state: bytes) -> tuple[npt.NDArray[np.int32], bytes]:
         steps, state = self.push(x, state)
@@ -95,11 +116,11 @@ class TextInput(PlainInput):
         return self.push(b"", state, None, True)
 
     def read_many(self, x: Any) -> npt.NDArray[np.int32]:
-        """Return one id for each of n streams: int32 [n]."""
-        return to_token_ids(x, self.size)
+        """Return the ids of a step for each of n streams: int32 [n], or [n, ids] with features."""
+        return to_token_ids(x, self.size, self.ids)
 
     def synthesise(self, draws: Iterator[int], steps: int) -> npt.NDArray[np.int32]:
-        return draw_ids(draws, steps, self.size)
+        return draw_ids(draws, steps, self.size, self.ids)
 
     def from_bytes(self, data: bytes, count: int) -> bytes:
         """Return the unfinished word. Raises StateError unless this tokenizer can leave it."""

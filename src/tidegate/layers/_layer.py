@@ -74,9 +74,14 @@ class Layer(ABC):
         """The width of the output."""
 
     @property
-    def ids(self) -> int | None:
-        """The number of token ids that the layer takes; None if it takes numbers."""
-        return None
+    def ids(self) -> int:
+        """How many token ids a step has; 0 if the layer takes numbers."""
+        return 0
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many different token ids there are; 0 if the layer takes numbers."""
+        return 0
 
     @property
     def tapes(self) -> dict[str, Tape]:
@@ -149,7 +154,8 @@ class Layer(ABC):
     def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
         """Compute one step: return the output and the next states.
 
-        x: [B, width], or ids [B]. steps: the number of steps of each row so far, with this one, [B, 1].
+        x: [B, width], or ids [B], or [B, ids] if a step has several. steps: the number of steps of each row so far,
+        with this one, [B, 1].
         """
         raise OptionError(f"{self.kind} has no steps, because {self.whole_window}; run it whole")
 

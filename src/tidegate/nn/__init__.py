@@ -49,11 +49,11 @@ def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
     Outputs: float32 [T, B, outputs]. States: name -> [T, B, ...]. Values after a row's length are meaningless. The
     native engine is not used, because `verify` compares the two.
 
-    x: ids int [T, B] or float32 [T, B, features]. lengths: int [B], 1 to T.
+    x: ids int [T, B] or [T, B, ids], or float32 [T, B, features]. lengths: int [B], 1 to T.
     """
     network = Network(model.layers, native=False)
     network.load_tensors(dict(model.tensors))
     with torch.no_grad():
-        ids = torch.as_tensor(x, dtype=torch.int64 if x.ndim == 2 else torch.float32)
+        ids = torch.as_tensor(x, dtype=torch.float32 if x.dtype.kind == "f" else torch.int64)
         y, states = network.run(ids, torch.as_tensor(lengths, dtype=torch.int64))
     return y.numpy(), {name: v.numpy() for name, v in states.items()}

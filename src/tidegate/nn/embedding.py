@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,12 @@ Random = npt.NDArray[np.uint8]
 def embed(table: Tensor, ids: Tensor, rate: float, random: np.random.Generator, native: bool = True) -> Tensor:
     """Look up rows `ids` [N] of a table [rows, size] and apply dropout with probability `rate`: [N, size].
 
-    native: allow the native engine, which runs for float32 on the CPU. The gradient of the table is then a sparse
-    tensor.
+    ids: or [N, K]; the K rows of each entry are added in order, before the dropout. native: allow the native engine,
+    which runs for float32 on the CPU. The gradient of the table is then a sparse tensor.
     """
+    if ids.ndim == 2:
+        parts = embed(table, ids.flatten(), 0.0, random, native).view(*ids.shape, -1).unbind(1)
+        return apply_dropout(reduce(add, parts), *draw_dropout(len(ids) * table.shape[1], rate, random))
     level, mask_bytes = draw_dropout(len(ids) * table.shape[1], rate, random)
     mask_bytes = None if mask_bytes is None else mask_bytes.reshape(len(ids), table.shape[1])
 

@@ -206,7 +206,7 @@ class ModelBuilder:
         except OptionError as error:
             raise ModuleError(f"{path}: {error}") from None
         if len(self.chain.layers) == 1:
-            ids = {"kind": "ids", "size": layer.ids}
+            ids = {"kind": "ids", "size": layer.vocabulary_size}
             self.input = ids if inputs is None else {"kind": "array", "features": inputs}
         for role, shape in layer.shapes().items():
             if (found := weights[role].shape) != shape:

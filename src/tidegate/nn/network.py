@@ -100,9 +100,10 @@ class Network(transforms.NotScriptable):
     ) -> torch.Tensor:
         """Return the output [B, outputs] after the last step of each row.
 
-        x: ids [T, B] or numbers [T, B, features]. lengths: int64 [B], 1 to T; padding is not read. noise: the dropout
-        of a training step. logits: leave out a final softmax, or the sigmoid of a final dense layer. per_step: return
-        the outputs [longest, B, outputs] after every step instead, padded with zeros; for a model without a pool.
+        x: ids [T, B] or [T, B, ids], or numbers [T, B, features]. lengths: int64 [B], 1 to T; padding is not read.
+        noise: the dropout of a training step. logits: leave out a final softmax, or the sigmoid of a final dense layer.
+        per_step: return the outputs [longest, B, outputs] after every step instead, padded with zeros; for a model
+        without a pool.
         """
         body = self.forward_body(x, lengths, noise)
         if per_step:

@@ -71,6 +71,10 @@ class TorchOps:
     def take(table: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.embedding(ids, table)
 
+    @staticmethod
+    def columns(ids: torch.Tensor, n: int) -> list[torch.Tensor]:
+        return list(ids.unbind(-1))
+
 
 def as_tensors(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Convert both to tensors: torch's minimum and maximum do not accept Python numbers."""

@@ -137,6 +137,10 @@ def copy_weights(where: str, module: Module, weights: dict[str, Any], end: str) 
 
 
 def make_embedding(layer: Embed, t: Arrays) -> list[Module]:
+    if layer.ids > 1:
+        raise ModuleError(
+            f"layers[0] adds the rows of {layer.ids} ids at each step, which no torch module computes; {NETWORK_HINT}"
+        )
     return [load_tensors(torch.nn.Embedding(layer.rows, layer.size), {"weight": t["weight"]})]
 
 

@@ -60,7 +60,8 @@ class CompiledModel:
     selected again when the pickle is loaded.
 
     runner: runs whole inputs. engine: runs step by step; it is the runner if the model streams, and missing otherwise.
-    initial: uint8 [state_bytes], the state before the first step. source: the input; takes_ids: its rows are ids.
+    initial: uint8 [state_bytes], the state before the first step. source: the input; takes_one_id: each of its
+    steps is one id.
     outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
     feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
     what a stream remembers of an output, behind the state of the layers, by the output's name.
@@ -79,7 +80,7 @@ class CompiledModel:
         "runner",
         "schema",
         "source",
-        "takes_ids",
+        "takes_one_id",
         "target",
         "threads",
         "width",
@@ -103,7 +104,7 @@ class CompiledModel:
         spare = MEMORY.size * len(remembered)
         self.runner = make_runner(model, self.target, True, weights, compute, spare)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
-        self.takes_ids = source.features is None
+        self.takes_one_id = source.features is None and source.ids == 1
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
@@ -148,7 +149,7 @@ class CompiledModel:
         rows, number, restart = steps
         if number == 1 and restart is None:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
-            self.engine.step(rows if self.takes_ids else rows[0], block, values)
+            self.engine.step(rows if self.takes_one_id else rows[0], block, values)
             if self.memories:
                 self.follow(block, values[None])
             return block, values, None

@@ -130,7 +130,7 @@ def engine_errors(place: str) -> Iterator[None]:
 
 
 def add_embed(engine: _native.Engine, layer: Embed, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.embed(t["weight"], add)
+    engine.embed(t["weight"], add, layer.ids)
 
 
 def add_dense(engine: _native.Engine, layer: Dense, t: Tensors, offsets: Offsets, add: int) -> None:

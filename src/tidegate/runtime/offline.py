@@ -45,7 +45,7 @@ class StepStage:
     def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
         """Return the outputs [T, B, outputs] of every step, zero past a row's length.
 
-        x: ids [T, B] or float32 [T, B, inputs].
+        x: ids [T, B] or [T, B, ids], or float32 [T, B, inputs].
         """
         states = np.tile(self.initial, (x.shape[1], 1))
         out = np.zeros((*x.shape[:2], self.outputs), np.float32)
@@ -228,7 +228,7 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     adds = [(layer.add, i) for i, layer in enumerate(layers) if layer.add is not None]
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
-    looks_up = len(layers) > 1 and layers[0].ids is not None and isinstance(layers[1], Bidirectional)
+    looks_up = len(layers) > 1 and layers[0].ids > 0 and isinstance(layers[1], Bidirectional)
     if looks_up and not any(add == 0 for add, _ in adds):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))

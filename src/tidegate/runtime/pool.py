@@ -84,7 +84,7 @@ class Pool(PoolRuns):
         """Advance each stream by one step, in one native call, and return their answers.
 
         ids: n keys; one that occurs twice is stepped twice, in order. x: float32 [n, features], raw numbers
-        [n, columns] of series, or token ids int [n]. times: [n], if the model uses a calendar.
+        [n, columns] of series, or token ids int [n] or [n, ids]. times: [n], if the model uses a calendar.
 
         Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
         that has no answer yet, and `scores` says why. If the model has several outputs, returns a dict of such arrays,

@@ -76,7 +76,7 @@ def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Re
         yield from run_restarts(compiled, inputs, ready)
         return
     lengths = [inputs[i][0].number for i in ready]
-    for batch in split_batches(lengths, source.features or 1):
+    for batch in split_batches(lengths, source.features or source.ids):
         yield from run_batch(compiled, inputs, [ready[i] for i in batch])
 
 

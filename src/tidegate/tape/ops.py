@@ -70,3 +70,8 @@ class NumpyOps:
     def take(table: Any, ids: Any) -> Any:
         """Select rows of a table by id: table [n, width], ids int [rows] -> [rows, width]."""
         return table[ids]
+
+    @staticmethod
+    def columns(ids: Any, n: int) -> list[Any]:
+        """Return the n columns of ids int [rows, n], [rows] each."""
+        return [ids[..., k] for k in range(n)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,11 +15,13 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..errors import DataError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
+from ..features.word_features import WordFeatures
 from ._options import option
 from .base import Array, Batch, Indices, concatenate
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
+FEATURE_COUNT: Final = 2  # features of words that occur less often are unknown
 MAX_LISTED: Final = 20  # skipped rows
 TOKENIZER_KINDS: Final = {
     "word": "word",
@@ -60,8 +63,9 @@ class TextOptions:
 
 
 class Messages:
-    """Rows of token ids. hide_rates: how often training replaces each id by unknown, float32 [size].
+    """Rows of token ids [T], or [T, K] with features of words.
 
+    hide_rates: how often training replaces each id by unknown, float32 [size].
     targets: [n, ...], of the output of this name.
     """
 
@@ -72,13 +76,13 @@ class Messages:
         self.lengths: Indices = np.array([len(row) for row in ids], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
-        """See `Rows`: ids int64 [N].
+        """See `Rows`: ids int64 [N], or [N, K].
 
         Training replaces some ids by unknown: the model learns not to rely on any single word, and what unknown means.
         """
         ids, lengths = concatenate([self.ids[i] for i in rows])
         if random is not None:
-            ids = np.where(random.random(len(ids)) < self.hide_rates[ids], np.int32(0), ids)
+            ids = hide_words(ids, self.hide_rates, random)
         return Batch({"x": ids.astype(np.int64)}, lengths, {self.output: self.targets[rows]})
 
 
@@ -100,6 +104,15 @@ def read_messages(source: Any, options: TextOptions) -> Table:
         if error.wanted == options.text and (hint := suggest_series(source, error.names, options.label)):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
+
+
+def hide_words(
+    ids: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], random: np.random.Generator
+) -> npt.NDArray[np.int32]:
+    """Replace words by unknown, by the rate of each id. ids: [N], or [N, K]; features of a hidden word stay."""
+    words = ids if ids.ndim == 1 else ids[:, 0]
+    words = np.where(random.random(len(words)) < rates[words], np.int32(0), words)
+    return words if ids.ndim == 1 else np.column_stack([words, ids[:, 1:]])
 
 
 def tokenize_rows(table: Table, options: TextOptions) -> list[list[bytes]]:
@@ -136,34 +149,57 @@ def tokenize(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
     return tokens
 
 
-def build_input(options: TextOptions, tokens: list[list[bytes]]) -> Inputs:
+def build_input(options: TextOptions, tokens: list[list[bytes]], features: Sequence[str] = ()) -> Inputs:
     """Build the vocabulary of the training rows' tokens.
+
+    features: the names of features of words that each step has as well; the tokens are then as they are written, as
+    `Tokenizer.plain` splits a text.
 
     Returns the document's input section, its tensors, the vocabulary, and how often training replaces each id by
     unknown, float32 [size].
     """
+    described: Counter[bytes] = Counter()
+    if features:
+        tokens, described = count_features(options, tokens, features)
     counts = Counter(t for row in tokens for t in row)
     if options.unit == "byte":
         vocabulary = Vocabulary.of_bytes()
     else:
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
+    if described:
+        known = {token: counts[token] for token in vocabulary.tokens[1:]}
+        often = {feature: count for feature, count in described.items() if count >= FEATURE_COUNT}
+        vocabulary = Vocabulary.learn({**known, **often})
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
-    return (
-        section,
-        {names["bytes"]: data, names["offsets"]: offsets},
-        vocabulary,
-        hide_rates(options, counts, vocabulary),
-    )
+    if features:
+        section["features"] = list(features)
+    rates = hide_rates(options, counts, vocabulary)
+    rates[[token in described for token in vocabulary.tokens]] = 0
+    return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, rates
+
+
+def count_features(
+    options: TextOptions, words: list[list[bytes]], features: Sequence[str]
+) -> tuple[list[list[bytes]], Counter[bytes]]:
+    """Return the tokens of words as they are written, and how often each of their features occurs."""
+    describe = WordFeatures(options.tokenizer(), Vocabulary.learn({}), features).strings
+    strings = {word: describe(word) for row in words for word in row}
+    described = Counter(feature for row in words for word in row for feature in strings[word][1:])
+    return [[strings[word][0] for word in row] for row in words], described
 
 
 def build_input_and_ids(
-    options: TextOptions, train_tokens: list[list[bytes]], tokens: list[list[bytes]]
+    options: TextOptions, train_tokens: list[list[bytes]], tokens: list[list[bytes]], features: Sequence[str] = ()
 ) -> tuple[Inputs, list[npt.NDArray[np.int32]]]:
-    """Build the input from the training rows' tokens, see `build_input`, and return it with the ids of all rows."""
-    parts = build_input(options, train_tokens)
-    return parts, [parts[2].ids(row) for row in tokens]
+    """Build the input from the training rows' tokens, see `build_input`, and return it with the ids of all rows.
+
+    The ids are int32 [T], or with features [T, K].
+    """
+    parts = build_input(options, train_tokens, features)
+    source = WordFeatures(options.tokenizer(), parts[2], features) if features else parts[2]
+    return parts, [source.ids(row) for row in tokens]
 
 
 def hide_rates(options: TextOptions, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:

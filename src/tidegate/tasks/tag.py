@@ -12,7 +12,8 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..data.tokens import split_tags
 from ..errors import DataError, OptionError, error_context
-from ..features.text import encode
+from ..features.text import Tokenizer, encode
+from ..features.word_features import NAMES
 from ..layers import Builder
 from ..outputs.base import Answer, Answers
 from . import _classified_texts, _labels, _messages, _sizing
@@ -52,6 +53,7 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     tokens: str = option("tokens", "column of tokens, separated by spaces")
     tags: str = option("tags", "column of tags, one for each token, separated by spaces")
     label: str | None = option(None, "column of labels, which the model then predicts too, one for each row")  # type: ignore[assignment]
+    characters: bool = option(True, "also read the first and last characters of each word, and its shape")
     digits: str = option("shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
     hidden: int | None = option(
@@ -81,6 +83,14 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     def __post_init__(self) -> None:
         check_options(self)
         self.load_cell()
+
+    def features(self) -> tuple[str, ...]:
+        """Return the names of the features that are read beside each word."""
+        return NAMES if self.characters else ()
+
+    def splitter(self) -> Tokenizer:
+        """Return what splits a text into the tokens that the vocabulary is made of."""
+        return self.tokenizer().plain() if self.characters else self.tokenizer()
 
     def decide(self, rows: int, has_valid: bool) -> Options:
         """Return the options with every default that depends on the data decided. rows: their number.
@@ -152,7 +162,7 @@ def read_sample(source: Table, options: Options) -> Sample:
 
 def split_words(options: Options, words: Sequence[str]) -> list[list[bytes]]:
     """Return the pieces that a model reads of each word: one, or several of a very long word."""
-    tokenizer = options.tokenizer()
+    tokenizer = options.splitter()
     return [tokenizer.tokens(encode(word)) for word in words]
 
 
@@ -180,16 +190,17 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         )
     y, labels = read_labels(samples, options, source.path)
     steps = [row for sample in samples for row in sample.steps()]
-    parts, ids = _messages.build_input_and_ids(options, steps if options.refit_epochs else steps[: len(source)], steps)
+    learnt, features = steps if options.refit_epochs else steps[: len(source)], options.features()
+    parts, ids = _messages.build_input_and_ids(options, learnt, steps, features)
     part = hold_out(options, source, valid, y, labels or [""], number_keys(row.tobytes() for row in ids))
     if not options.refit_epochs:
-        parts, ids = _messages.build_input_and_ids(options, [steps[i] for i in part.train_rows], steps)
+        parts, ids = _messages.build_input_and_ids(options, [steps[i] for i in part.train_rows], steps, features)
     section, arrays, vocabulary, hide_rates = parts
     index = {tag: k for k, tag in enumerate(names)}
     targets = [row for sample in samples for row in sample.targets(index)]
     scheme = find_scheme(samples[0].tags)
     builder = Builder(None)
-    builder.add("embed", rows=len(vocabulary), size=options.embed)
+    builder.add("embed", rows=len(vocabulary), size=options.embed, ids=1 + len(features))
     add_recurrences(builder, options.load_cell(), options.hidden or 0, options.project, "causal", options.depth)
     builder.add("pool", over=POOLS)
     builder.add("dense", size=len(names) + len(labels), activation="none")

@@ -56,7 +56,7 @@ import numpy.typing as npt
 
 from ..layers import Layer
 from ..runtime.precision import round_to_bf16
-from ..tape import NORM_EPS
+from ..tape import NORM_EPS, NumpyOps
 from .jacobians import Jacobian, elementwise, place_range, product, reshape, take_range, weighted_sum
 
 U: Final = 2.0**-24
@@ -172,9 +172,10 @@ class ErrorGraph:
     """The operations of cells and layers over `BoundedValue`, recorded in the order in which they run.
 
     rounds_exactly: whether to round here, too, what `errors.operand_rel` rounds first, where it is known what the
-    target's number rounds to; the values are then those of the target and not of the reference. steps: how many steps
-    will run.
+    target's number rounds to; the values are then the target's and not the reference's. steps: how many will run.
     """
+
+    columns = staticmethod(NumpyOps.columns)
 
     def __init__(self, errors: ActivationErrors, rounds_exactly: bool = False, steps: int = 1) -> None:
         self.errors, self.rounds_exactly, self.steps = errors, rounds_exactly, steps
@@ -340,8 +341,7 @@ class ErrorGraph:
         return y
 
     def sum_roundings(self, x: Float, W: Float, b: Float, change: Float, radius: Float) -> Float:
-        """Bound the roundings of W x + b. change: how far the exact sum of absolute values may exceed that of the
-        reference. radius: of x."""
+        """Bound the roundings of W x + b. change: by how much more the sum of absolute values may be. radius: of x."""
         K = W.shape[1]
         n, size = K + self.errors.extra_roundings, abs(x) @ abs(W).T + abs(b) + change
         if self.errors.ordered and self.is_matrix_product:

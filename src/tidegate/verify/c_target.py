@@ -143,7 +143,7 @@ def build_library(model: Model, command: list[str], *flags: str) -> Iterator[Lib
         init.argtypes, init.restype = [ctypes.c_void_p], ctypes.c_int
         step.argtypes = [
             ctypes.c_void_p,
-            ctypes.c_int32 if code.program.takes_ids else ctypes.c_void_p,
+            ctypes.c_int32 if code.program.ids == 1 else ctypes.c_void_p,
             ctypes.c_void_p,
         ]
         step.restype = ctypes.c_int

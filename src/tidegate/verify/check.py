@@ -6,9 +6,10 @@ seed:
     state += 0x9E3779B97F4A7C15; z = state
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9; z = (z ^ z >> 27) * 0x94D049BB133111EB; draw = z ^ z >> 31
 
-modulo 2^64, with the state starting at the seed. A token id below V is draw * V >> 64. A number is the sum of the
-draw's four 16-bit parts, minus 131070, times 7 / 2^18: roughly normal with mean 0 and deviation 1, and exact in
-float32. One generator serves all cases in order; within a case, steps follow one another, each with all its features.
+modulo 2^64, with the state starting at the seed. A token id below V is draw * V >> 64; several ids of a step follow one
+another. A number is the sum of the draw's four 16-bit parts, minus 131070, times 7 / 2^18: roughly normal with mean 0
+and deviation 1, and exact in float32. One generator serves all cases in order; within a case, steps follow one another,
+each with all its features.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def splitmix64(seed: int) -> Iterator[int]:
 
 
 def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
-    """Generate the rows of each case: ids int32 [T], or numbers float32 [T, features]."""
+    """Generate the rows of each case: ids int32 [T] or [T, ids], or numbers float32 [T, features]."""
     draws, (source,) = splitmix64(seed), model.inputs.values()
     return [source.synthesise(draws, T) for T in lengths]
 

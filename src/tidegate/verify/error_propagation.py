@@ -36,9 +36,9 @@ LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
 class Trajectory(NamedTuple):
     """The reference run of one sequence.
 
-    x: ids [T] or numbers [T, features]. states: name -> [T, *shape], the state before each step (steps as int64
-    [T, 1]); empty for a model that does not stream. last: name -> [*shape], the state after the last step. outputs:
-    float64 [T, O].
+    x: ids [T] or [T, ids], or numbers [T, features]. states: name -> [T, *shape], the state before each step (steps as
+    int64 [T, 1]); empty for a model that does not stream. last: name -> [*shape], the state after the last step.
+    outputs: float64 [T, O].
     """
 
     x: npt.NDArray[Any]

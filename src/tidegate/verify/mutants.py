@@ -11,6 +11,7 @@ from .. import cells
 from ..cells import gru
 from ..layers.recurrent import Recurrent
 from ..model import Model
+from ..runtime.precision import round_to_bf16
 from ..tape import trace
 
 Step = Callable[..., Any]
@@ -82,6 +83,18 @@ def wrong_variants(model: Model) -> dict[str, Model]:
         wrong["gates swapped"] = swap_gates(model, layer)
     roles = {what: role for what, role in BIASES.items() if model.tensors[layer.tensors[role]].size}
     return wrong | {what: zero_bias(model, role) for what, role in roles.items()}
+
+
+def wrong_sums(model: Model) -> dict[str, Model]:
+    """Return mistake -> the model with that mistake, for a model that adds the rows of several ids.
+
+    The mistakes are the mean in place of the sum, and a table of fewer digits.
+    """
+    layer = model.layers[0]
+    name = layer.tensors["weight"]
+    table = model.tensors[name]
+    wrong: dict[str, Any] = {"mean": table / np.float32(layer.ids), "table of bfloat16": round_to_bf16(table)}
+    return {what: Model(model.document, {**model.tensors, name: v}) for what, v in wrong.items()}
 
 
 def recurrences(model: Model) -> list[Recurrent]:

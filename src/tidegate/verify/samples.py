@@ -12,6 +12,7 @@ from ..document import assemble
 from ..document.upgrade import upgrade_input, upgrade_outputs
 from ..features.series import SeriesTransform
 from ..features.text import Tokenizer, Vocabulary
+from ..features.word_features import NAMES
 from ..layers import Builder, Layer, to_nodes
 from ..model import Model
 
@@ -41,6 +42,7 @@ def sample(
     check: bool = False,
     scale: bool = False,
     final: bool = False,
+    ids: int = 1,
 ) -> Model:
     """Return a model with random weights.
 
@@ -51,14 +53,15 @@ def sample(
     before is added to each. over: pools; empty: no pool layer. norm: whether a norm comes before the pool. dense:
     activation of a dense layer before the last one. outputs: width of the last dense layer; None: none. softmax:
     whether the model ends with one. check: whether to attach its check. scale: whether numbers are scaled first. final:
-    whether the final states of both directions are selected, before a norm.
+    whether the final states of both directions are selected, before a norm. ids: how many
+    ids a step of text has, of the word and its features.
     """
     loaded = cells.load(cell, dialect) if cell else None
     builder = Builder(features)
     if scale and features is not None:
         builder.add("scale")
     if features is None:
-        builder.add("embed", rows=len(WORDS) + 1, size=size)
+        builder.add("embed", rows=len(WORDS) + 1, size=size, ids=ids)
     if conv:
         builder.add("conv", size=size, width=conv, centred=centred, activation="tanh")
     for i in range(depth if loaded else 0):
@@ -155,6 +158,7 @@ def build_model(
             "tokenizer": Tokenizer("word").to_json(),
             "vocabulary": names,
             "size": len(WORDS) + 1,
+            **({"features": list(NAMES[: layers[0].ids - 1])} if layers[0].ids > 1 else {}),
         }
     label_names = [f"label {i}" for i in range(labels)] if labels else None
     outputs = upgrade_outputs(entry, to_nodes(layers), label_names)

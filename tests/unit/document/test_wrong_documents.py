@@ -77,6 +77,11 @@ WRONG = [
     (put("task", []), "task: is []; expected an object"),
     (put("task", "kind", ""), "task.kind: is ''; expected a string that is not empty"),
     (put("task", "options", 3), "task.options: is 3; expected an object"),
+    (put("inputs", "x", "features", []), "inputs.x.features: is []; expected a list of different names of prefix2,"),
+    (put("inputs", "x", "features", ["shape", "shape"]), "inputs.x.features: is ['shape', 'shape']; expected a list"),
+    (put("inputs", "x", "features", ["shape"]), "layers[0].ids: is 1; inputs.x gives 2 at each step, so it must be eq"),
+    (put("graphs", "layers", "nodes", 0, "ids", 3), "layers[0].ids: is 3; inputs.x gives 1 at each step, so it must"),
+    (put("graphs", "layers", "nodes", 0, "ids", 65), "layers[0]: ids is 65; expected an integer of 1 to 64"),
     (put("inputs", "x", "kind", "sound"), "inputs.x.kind: is 'sound'; expected one of array, ids, series, text"),
     (
         put("inputs", "x", {"kind": "array", "features": 0}),

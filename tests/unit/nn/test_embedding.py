@@ -27,6 +27,24 @@ def test_values_and_gradients_are_torchs(rate: float, size: int) -> None:
     assert torch.allclose(gradient, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_several_ids_are_the_sum_of_their_rows(rate: float) -> None:
+    table = torch.randn(10, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    ids = torch.tensor([[3, 0, 3], [9, 1, 3]])
+    results = []
+    for native in (True, False):
+        y = embed(table, ids, rate, np.random.default_rng(4), native)
+        (gradient,) = torch.autograd.grad((y * torch.arange(1, 3)[:, None]).sum(), table)
+        assert gradient.is_sparse == native
+        results.append((y, gradient.to_dense()))
+    (y, gradient), (right, expected) = results
+    assert torch.equal(y, right)
+    assert torch.allclose(gradient, expected, rtol=1e-6)
+    if not rate:
+        assert torch.equal(y, table[ids[:, 0]] + table[ids[:, 1]] + table[ids[:, 2]])
+        assert gradient[3].tolist() == [4.0] * 7
+
+
 def test_a_share_of_the_elements_is_zeroed_and_the_mean_stays() -> None:
     y = embed(torch.ones(10, 500), IDS, 0.25, np.random.default_rng(0))
     assert set(y.unique().tolist()) == {0.0, float(np.float32(256 / 192))}

@@ -23,9 +23,15 @@ from .recurrent import recurrent
 
 
 def embed(context: LayerContext) -> LayerCode:
-    """Point into the table; the step has checked the id."""
+    """Point into the table, or add the rows of several ids in order; the step has checked the ids."""
     code, name = LayerCode(), f"layer{context.i}_weight"
     code.tables[name] = context.tensor("weight")
+    if (ids := context.layer.ids) > 1:
+        size, y = context.size, context.y
+        add_call(code, "copy", size, f"{name} + (size_t)ids[0] * {size}", y)
+        code.functions.add("plus")
+        code.body.append(f"for (size_t k = 1; k < {ids}; ++k) plus({size}, {name} + (size_t)ids[k] * {size}, {y});")
+        return code
     code.body = [f"{context.y} = {name} + (size_t)id * {context.size};"]
     return code
 

@@ -21,14 +21,14 @@ from .literals import format_comment
 class Program:
     """A C program in parts.
 
-    takes_ids: whether a step takes a token id instead of numbers. tables: C name -> numbers. functions: names of
+    ids: how many token ids a step takes; 0: it takes numbers. tables: C name -> numbers. functions: names of
     library functions (`functions.py`). layer_functions: functions of single layers, as lines. init: statements for what
     is not zero in the state before the first step. step: statements between the checks and the return. stack: bytes of
     all arrays that are alive at once.
     """
 
     model: Model
-    takes_ids: bool
+    ids: int
     inputs: int
     outputs: int
     tables: dict[str, npt.NDArray[np.float32]]
@@ -44,6 +44,11 @@ class Program:
         return (self.model.state_bytes - 8) // 4
 
     @property
+    def argument(self) -> str:
+        """The name of what a step takes: id, ids or x."""
+        return {0: "x", 1: "id"}.get(self.ids, "ids")
+
+    @property
     def weight_bytes(self) -> int:
         return sum(table.nbytes for table in self.tables.values())
 
@@ -53,15 +58,16 @@ def build_program(model: Model) -> Program:
     if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
     source = model.input_section
-    takes_ids = source["kind"] in ("text", "ids")
+    ids = model.layers[0].ids
+    inputs = source["size"] if ids else source["features"]
     plan = BufferPlan(model)
-    codes = list(plan.generate_layers(source["size"] if takes_ids else source["features"]))
+    codes = list(plan.generate_layers(inputs))
     step = [line for code in codes for line in code.body]
     codes.append(init := generate_init(model))
     return Program(
         model,
-        takes_ids,
-        source["size"] if takes_ids else source["features"],
+        ids,
+        inputs,
         plan.widths[-1],
         {name: table for code in codes for name, table in code.tables.items()},
         {name for code in codes for name in code.functions},
@@ -89,8 +95,8 @@ def generate_init(model: Model) -> LayerCode:
 class BufferPlan:
     """Where each layer's output goes.
 
-    The last output goes to the caller and that of an embed stays in its table. The others go into buffers, which are
-    reused once no layer reads them any more.
+    The last output goes to the caller; that of an embed of one id stays in its table. The others go into buffers, which
+    are reused once no layer reads them any more.
     """
 
     def __init__(self, model: Model) -> None:
@@ -103,7 +109,7 @@ class BufferPlan:
         """Assign buffers: for each layer the index of its buffer, or None."""
         busy: list[int] = []  # for each buffer, the last layer that reads it
         for i, layer in enumerate(self.layers):
-            if layer.ids is not None or i == len(self.layers) - 1:
+            if layer.ids == 1 or i == len(self.layers) - 1:
                 yield None
                 continue
             free = [b for b, until in enumerate(busy) if until < i]
@@ -122,7 +128,7 @@ class BufferPlan:
 
     def expression(self, i: int) -> str:
         """Return the C expression for a layer's output."""
-        last = i == len(self.layers) - 1 and self.layers[i].ids is None
+        last = i == len(self.layers) - 1 and self.layers[i].ids != 1
         return "out" if last else f"y_{i}"
 
     def generate_layers(self, width: int) -> Iterator[LayerCode]:
@@ -144,7 +150,7 @@ class BufferPlan:
             code.body.append(
                 f"plus({self.widths[i]}, {self.expression(added)}, {self.expression(i)}); /* add: layers[{added}] */"
             )
-        if layer.ids is not None:
+        if layer.ids == 1:
             code.body[0] = f"const float *const {code.body[0]}"
             if i == len(self.layers) - 1:
                 code.functions.add("copy")

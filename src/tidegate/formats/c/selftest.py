@@ -16,14 +16,25 @@ Float = npt.NDArray[np.float64]
 NUMBERS_PER_LINE = 2
 
 FEED = {
-    True: """\
+    "id": """\
 /* One step with a generated token id: draw * @NAME@_IDS >> 64. */
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
   const uint64_t drawn = draw(seed), low = (drawn & UINT64_C(0xFFFFFFFF)) * @NAME@_IDS;
   @name@_step(state, (int32_t)(((drawn >> 32) * @NAME@_IDS + (low >> 32)) >> 32), out);
 }
 """,
-    False: """\
+    "ids": """\
+/* One step with generated token ids, one after the other: draw * @NAME@_IDS >> 64. */
+static void feed(@name@_state *state, uint64_t *seed, float *out) {
+  int32_t ids[@NAME@_IDS_PER_STEP];
+  for (size_t k = 0; k < @NAME@_IDS_PER_STEP; ++k) {
+    const uint64_t drawn = draw(seed), low = (drawn & UINT64_C(0xFFFFFFFF)) * @NAME@_IDS;
+    ids[k] = (int32_t)(((drawn >> 32) * @NAME@_IDS + (low >> 32)) >> 32);
+  }
+  @name@_step(state, ids, out);
+}
+""",
+    "x": """\
 /* One step with roughly normal generated numbers: sums of four parts of a draw. */
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
   static float x[@NAME@_INPUTS];
@@ -57,7 +68,7 @@ def generate_self_test(program: Program, name: str, expected: list[ExpectedValue
         "cases": ",\n  ".join(cases),
         "seed": check["seed"],
         "data": "state.data" if program.floats else "NULL",
-        "input": substitute(FEED[program.takes_ids], names),
+        "input": substitute(FEED[program.argument], names),
         **names,
     }
     return substitute(text, values)

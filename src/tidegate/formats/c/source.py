@@ -51,7 +51,9 @@ def generate_header(program: Program, name: str, file: str) -> str:
     """Generate the .h. file: its name."""
     model, NAME = program.model, name.upper()
     what = f"{NAME}_IDS {program.inputs} /* number of token ids, from 0 */"
-    if not program.takes_ids:
+    if program.ids > 1:
+        what += f"\n#define {NAME}_IDS_PER_STEP {program.ids} /* token ids that a step reads */"
+    if not program.ids:
         what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
     floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
     labels = ""
@@ -68,7 +70,7 @@ def generate_header(program: Program, name: str, file: str) -> str:
             "guard": f"{NAME}_H",
             "NAME": NAME,
             "name": name,
-            "call": "id" if program.takes_ids else "x",
+            "call": program.argument,
             "source": format_comment(source_name(file)),
             "what": what,
             "task": format_comment(model.document["task"]["kind"][:80]),
@@ -83,7 +85,7 @@ def generate_header(program: Program, name: str, file: str) -> str:
             "labels": labels,
             "argument": step_argument(program),
             "input": describe_argument(program, NAME),
-            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.takes_ids else f" {null}",
+            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.ids else f" {null}",
         },
     )
 
@@ -94,11 +96,13 @@ def source_name(file: str) -> str:
 
 
 def step_argument(program: Program) -> str:
-    return "int32_t id" if program.takes_ids else "const float *x"
+    return {"id": "int32_t id", "ids": "const int32_t *ids", "x": "const float *x"}[program.argument]
 
 
 def describe_argument(program: Program, NAME: str) -> str:
-    if program.takes_ids:
+    if program.ids > 1:
+        return f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
+    if program.ids:
         return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
     entry = program.model.input_section
     if entry["kind"] == "array":
@@ -145,9 +149,12 @@ def format_init(program: Program, name: str) -> str:
 
 
 def format_step(program: Program, name: str) -> str:
-    pointers = "!state || !out" if program.takes_ids else "!state || !x || !out"
+    pointers = "!state || !out" if program.ids == 1 else f"!state || !{program.argument} || !out"
     checks = [f"if ({pointers}) return {{N}}_NULL;"]
-    if program.takes_ids:
+    if program.ids > 1:
+        checks.append("for (size_t k = 0; k < {N}_IDS_PER_STEP; ++k)")
+        checks.append("  if (ids[k] < 0 || ids[k] >= {N}_IDS) return {N}_NO_SUCH_ID;")
+    if program.ids == 1:
         checks.append("if (id < 0 || id >= {N}_IDS) return {N}_NO_SUCH_ID;")
     head = f"int {name}_step({name}_state *state, {step_argument(program)}, float *out)"
     return format_function(head, [*checks, "state->steps += 1;", *program.step, "return {N}_OK;"], name)

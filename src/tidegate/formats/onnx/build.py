@@ -72,7 +72,8 @@ class ModelGraph:
         """Add the model's input. Ids are int32, as in the native engine; Gather takes both kinds of integers."""
         entry, axes = self.model.input_section, ["T", "B"] if self.sequence else ["B"]
         if entry["kind"] in ("text", "ids"):
-            return self.add_input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
+            each = [ids] if (ids := self.layers[0].ids) > 1 else []
+            return self.add_input("ids", "int32", [*axes, *each], f"token ids, 0 to {entry['size'] - 1}")
         what = "the numbers of each step" if entry["kind"] == "array" else describe_input(entry)
         return self.add_input("x", "float32", [*axes, entry["features"]], what)
 
@@ -87,7 +88,8 @@ class ModelGraph:
         checked = g.apply("Where", g.apply("Less", ids, zero), missing, ids)
         if ctx.mask is None:
             return checked
-        return g.apply("Where", g.apply("Squeeze", ctx.mask, g.int64s(2)), checked, zero)
+        mask = ctx.mask if self.layers[0].ids > 1 else g.apply("Squeeze", ctx.mask, g.int64s(2))
+        return g.apply("Where", mask, checked, zero)
 
     def add_states(self) -> dict[str, Tensor]:
         """Add the state arrays as inputs, with their names in the file; none if the model does not stream."""

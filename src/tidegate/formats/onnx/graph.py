@@ -224,3 +224,8 @@ class Operations(Nodes):
 
     def take(self, table: Array, ids: Any) -> Tensor:
         return self.apply("Gather", table, ids)
+
+    def columns(self, ids: Any, n: int) -> list[Tensor]:
+        return [
+            self.apply("Gather", ids, self.constant(f"column.{k}", np.array(k, np.int64)), axis=-1) for k in range(n)
+        ]

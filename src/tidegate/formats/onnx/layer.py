@@ -20,7 +20,8 @@ States = dict[str, Tensor]
 def run(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a layer; return its outputs and next states.
 
-    t: role -> array. s: name -> [B, *shape]. x: [T, B, inputs] or [B, inputs]; ids without the last axis.
+    t: role -> array. s: name -> [B, *shape]. x: [T, B, inputs] or [B, inputs]; ids without the last axis,
+    or [..., ids] if a step has several.
     """
     return ADDERS.get(type(layer), add_equation)(ctx, layer, t, s, x)
 
