@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OptionError
-from ..outputs.base import Answer
 from ..text_tables import escape_breaks
 from ._spans import find_spans, follows_scheme
 
@@ -17,14 +16,19 @@ class TagPrediction:
     """The prediction for one text.
 
     text: as it was given. words: of the text. first: of each word the number of its first step. tags: the answer about
-    the tags of all steps. label: that about the label, or None if the model gives none.
+    the tags of all steps. label: that about the label, Scores, or None if the model gives none.
     """
 
     text: str
     words: list[str]
     first: list[int]
     tags: Any
-    label: Answer | None
+    label: Any
+
+    def label_name(self) -> str | None:
+        """Return the label; None without an answer."""
+        name: str | None = None if self.label is None else self.label.label
+        return name
 
     def word_tags(self) -> list[str] | None:
         """Return the tag of each word; None without an answer."""

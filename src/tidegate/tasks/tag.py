@@ -39,6 +39,7 @@ SCORE_FLAGS = (
 PREDICT_FLAGS: tuple[Flag, ...] = ()
 POOLS: Final = ["last", "mean", "max"]
 MANY_ROWS: Final = 8000  # from here on a wider recurrence pays
+NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
 
 
@@ -268,14 +269,11 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> TagScores:
         options = replace(options, label=None)
         source = read(file, options)
     sample = read_sample(source, options)
-    answers = predictor.answers([" ".join(row) for row in sample.words])
-    predicted = [
-        TagPrediction("", row, first_steps(pieces), *split_answer(answer)).word_tags() or [""] * len(row)
-        for row, pieces, answer in zip(sample.words, sample.pieces, answers, strict=True)
-    ]
+    found = tag_words(predictor, sample.words)
     labels = None
     if sample.labels is not None:
-        labels = [answer[LABEL].label for answer in answers], [name for _, name in sample.labels]
+        labels = [one.label_name() for one in found], [name for _, name in sample.labels]
+    predicted = [one.word_tags() or [NO_TAG] * len(one.words) for one in found]
     metrics = score_tags(predicted, sample.tags, model.outputs[TAGS].labels, labels)
     warning = warn_of_training_data(model.document["provenance"], source.sha256)
     return TagScores({**metrics, "warning": warning})
@@ -289,11 +287,22 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Tag
     options = restore_options(Options, predictor.model.document["task"]["options"])
     question = replace(question, text=question.text or options.tokens)
     texts, answers = _classified_texts.answer(predictor, question, options)
-    made = []
-    for text, answer in zip(texts, answers, strict=True):
-        words = text.split()
-        made.append(TagPrediction(text, words, first_steps(split_words(options, words)), *split_answer(answer)))
+    made = [make_prediction(options, *one) for one in zip(texts, answers, strict=True)]
     return TagPredictions(made, LABEL in predictor.model.outputs)
+
+
+def tag_words(predictor: Any, rows: Sequence[Sequence[str]]) -> list[TagPrediction]:
+    """Tag rows of words, which have no white space inside. Raises DataError."""
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    texts = [" ".join(row) for row in rows]
+    return [make_prediction(options, *one) for one in zip(texts, predictor.answers(texts), strict=True)]
+
+
+def make_prediction(options: Options, text: str, answer: Answer) -> TagPrediction:
+    """Make the prediction for a text from a model's answer about it."""
+    words = text.split()
+    tags, label = (answer[TAGS], answer[LABEL]) if isinstance(answer, Answers) else (answer, None)
+    return TagPrediction(text, words, first_steps(split_words(options, words)), tags, label)
 
 
 def first_steps(pieces: Sequence[Sequence[bytes]]) -> list[int]:
@@ -305,8 +314,3 @@ def first_steps(pieces: Sequence[Sequence[bytes]]) -> list[int]:
     counts = np.array([len(word) for word in pieces], np.int64)
     starts: list[int] = (np.cumsum(counts) - counts).tolist()
     return starts
-
-
-def split_answer(answer: Answer) -> tuple[Answer, Answer | None]:
-    """Return the answers about the tags and about the label, or None if the model gives none."""
-    return (answer[TAGS], answer[LABEL]) if isinstance(answer, Answers) else (answer, None)
