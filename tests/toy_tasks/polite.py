@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 KIND = "polite"
 OUTPUTS: dict[str, dict[str, Any]] = {
-    "long": {"kind": "tags", "at": "step", "part": [0, 2], "labels": ["short", "long"], "scores": "logits"},
+    "long": {
+        "kind": "tags",
+        "at": "step",
+        "part": [0, 2],
+        "labels": ["short", "long"],
+        "scores": "logits",
+        "scheme": None,
+    },
     "polite": {
         "kind": "labels",
         "at": "end",

@@ -14,20 +14,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, Final, NamedTuple
 
-from .. import atomic
+from .. import atomic, tasks
 from ..errors import MissingExtra, OptionError
 from ..text_tables import format_count
 from ._console import nan_to_none
 
 SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
-# How the columns and keys of every file of predictions begin.
-STARTS: Final = (
-    ("text", "label", "score"),
-    ("series", "label", "score"),
-    ("series", "steps", "assumed"),
-    ("series", "step", "target"),
-    ("series", "time", "target"),
-)
 MARK: Final = b"tidegate.predictions"
 MAX_FIRST_LINE: Final = 1 << 20  # bytes of a file that are read to find out what it is
 BATCH_ROWS: Final = 4096
@@ -133,7 +125,8 @@ def holds_predictions(file: IO[bytes]) -> bool:
     start = file.readline(MAX_FIRST_LINE)
     if start.startswith(b"PAR1"):
         return MARK in read_footer(file)
-    return start.endswith(b"\n") and any(begins_with(start, names) for names in STARTS)
+    starts = [names for name in tasks.names() for names in tasks.load(name).PREDICTED]
+    return start.endswith(b"\n") and any(begins_with(start, names) for names in starts)
 
 
 def begins_with(line: bytes, names: Sequence[str]) -> bool:

@@ -106,6 +106,8 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
         "memory_bytes": served.memory_bytes,
+        "output_bytes": predictor.output_bytes,
+        "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
@@ -141,14 +143,13 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
 
 def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     """Format the facts about a model for people. width: of the terminal."""
-    labels = facts["labels"] or []
-    some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
     several = ", any number per row" if facts["multi_label"] else ""
     summary = format_pairs(
         [
             ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
             ("task", facts["task"]),
-            ("labels", f"{len(labels)}{several}: {shorten(some, 400)}" if labels else "none"),
+            ("labels", format_names(facts["labels"] or [], several)),
+            *((name, format_names(output.labels or [])) for name, output in model.outputs.items() if output.per_step),
             *format_input(model),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
@@ -169,6 +170,12 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
 
 
+def format_names(names: list[str], several: str = "") -> str:
+    """Format how many labels or tags there are, and the first of them."""
+    some = ", ".join(names[:MAX_LABELS]) + (", ..." if len(names) > MAX_LABELS else "")
+    return f"{len(names)}{several}: {shorten(some, 400)}" if names else "none"
+
+
 def format_input(model: Model) -> list[tuple[str, str]]:
     """Describe the input, and what outputs make of it."""
     section = model.input_section
@@ -180,9 +187,10 @@ def format_state(facts: dict[str, Any]) -> str:
     """Format the memory that a stream takes."""
     if facts["streams"] != "yes":
         return "none, it does not stream"
-    block, memory = facts["state_bytes"], facts["memory_bytes"]
-    parts = f" ({block:,} for the layers, {memory:,} for the input)" if memory else ""
-    return f"{block + memory:,} bytes per stream{parts}"
+    block, memory, outputs = (facts[f"{what}_bytes"] for what in ("state", "memory", "output"))
+    parts = {"layers": block, "input": memory, "outputs": outputs}
+    shown = ", ".join(f"{size:,} for the {what}" for what, size in parts.items() if size)
+    return f"{sum(parts.values()):,} bytes per stream{f' ({shown})' * (memory + outputs > 0)}"
 
 
 def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:

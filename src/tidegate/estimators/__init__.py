@@ -1,4 +1,4 @@
-"""Estimators that follow the conventions of scikit-learn: Classifier and Forecaster; see README.md."""
+"""Estimators that follow the conventions of scikit-learn: Classifier, Tagger and Forecaster; see README.md."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ except ModuleNotFoundError as error:
 
 from .classifier import Classifier
 from .forecaster import Forecaster
+from .tagger import Tagger
 
-__all__ = ["Classifier", "Forecaster"]
+__all__ = ["Classifier", "Forecaster", "Tagger"]

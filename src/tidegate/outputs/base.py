@@ -24,11 +24,13 @@ class Context(NamedTuple):
     """What an answer needs besides the numbers of its node.
 
     scaling: what the input gives for it (`Input.context`). roll: continues the graph beyond the last step and returns
-    the values of the steps ahead, for an output that feeds back.
+    the values of the steps ahead, for an output that feeds back. memory: what the output remembers after each of the
+    answer's steps, int64 [T], as `Output.follow` gives it.
     """
 
     scaling: Any = None
     roll: Callable[[], Any] | None = None
+    memory: npt.NDArray[np.int64] | None = None
 
 
 class Answer(ABC):
@@ -118,6 +120,7 @@ class Output(ABC):
     classifies: an input has labels; gives_several: any number of them, not one. scales: its numbers are converted to
     the data's units, by what the input knows. feeds_back: an answer runs the graph beyond the last step. per_step:
     the answer about a whole input has every step. whole_reason: why whole inputs have no plain array of outputs, or "".
+    memories: how many values the integer can have that a stream remembers of the output; it begins as 0. 0: no integer.
     """
 
     kind: ClassVar[str]
@@ -128,6 +131,7 @@ class Output(ABC):
     per_step: ClassVar[bool] = False
     whole_reason: ClassVar[str] = ""
     feeds_back: bool = False
+    memories: int = 0
     labels: list[str] | None = None
 
     def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:
@@ -165,6 +169,14 @@ class Output(ABC):
         values: the node's numbers [all]; or after every step of a whole input [T, all], if `per_step`. reason: why
         there is no answer, or "".
         """
+
+    def follow(self, values: Floats, memory: int) -> npt.NDArray[np.int64]:
+        """Return what a stream remembers of the output after each step, int64 [T], if it remembers anything.
+
+        values: the node's numbers after each step [T, all]. memory: what it remembers before them. The function is
+        pure, and gives the same for steps together and one by one.
+        """
+        raise NotImplementedError(f"a stream remembers nothing of an output of kind {self.kind}")
 
     def select_labels(self, scores: Array) -> list[list[str]]:
         """Return the labels of each row of scores [n, width], for an output that classifies."""

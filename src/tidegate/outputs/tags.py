@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ModelFileError
+from ..strictjson import show
 from ._label_names import LOGITS, check_label_names, check_scores, softmax
 from .base import NOT_FINITE, Answer, Context, Output, check_common, is_finite, shortest_decimals
 
+BIO: Final = "bio"
+SCHEMES: Final = (None, BIO)
+
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 
 
 def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any]) -> TagsOutput:
     """Check the entry of tags and return its output. Raises ModelFileError."""
     place = f"outputs.{name}"
-    own = check_common(place, entry, "step", width, "labels", "scores")
+    own = check_common(place, entry, "step", width, "labels", "scores", "scheme")
     check_label_names(f"{place}.labels", entry["labels"], own)
     check_scores(place, entry)
+    check_scheme(f"{place}.scheme", entry, any(source.rows is not None for source in inputs.values()))
     return TagsOutput(name, entry, width)
+
+
+def check_scheme(place: str, entry: dict[str, Any], starts_anew: bool) -> None:
+    """Check that the tags of an entry follow its scheme. starts_anew: an input's steps do not follow each other.
+
+    Raises ModelFileError.
+    """
+    if entry["scheme"] not in SCHEMES:
+        raise ModelFileError(f"{place}: is {show(entry['scheme'])}; expected {BIO!r} or null")
+    if entry["scheme"] is None:
+        return
+    if starts_anew:
+        raise ModelFileError(f"{place}: is {BIO!r}, but the input starts anew for each answer; expected null")
+    for label in entry["labels"]:
+        if label != "O" and label.partition("-")[0] not in ("B", "I"):
+            raise ModelFileError(
+                f"{place}: is {BIO!r}, but there is the tag {show(label)}; expected O, B-... and I-..."
+            )
+    if all(label.startswith("I") for label in entry["labels"]):
+        raise ModelFileError(f"{place}: is {BIO!r}, but every tag begins with I; expected one that can be the first")
 
 
 class Tags(Answer):
     """The tags of one step or several, or the reason why there are none.
 
     values: float32 [T, tags], the probability of each tag after each step, or None. reason: why values is None, else
-    "". labels: the names of all tags.
+    "". labels: the names of all tags. chosen: int64 [T], the index of each step's tag; None: that of the largest
+    probability.
 
     >>> tags = Tags(np.array([[0.25, 0.75], [1.0, 0.0]], np.float32), ["O", "B-city"])
     >>> tags.tags, tags.scores
@@ -36,13 +64,16 @@ class Tags(Answer):
     {'tags': ['B-city', 'O'], 'scores': [0.75, 1.0]}
     """
 
-    __slots__ = ("_reason", "_values", "labels")
+    __slots__ = ("_chosen", "_reason", "_values", "labels")
 
-    def __init__(self, values: Floats | None, labels: list[str], reason: str = "") -> None:
+    def __init__(
+        self, values: Floats | None, labels: list[str], reason: str = "", chosen: Indices | None = None
+    ) -> None:
         self._values, self.labels, self._reason = values, labels, reason
+        self._chosen = values.argmax(-1) if chosen is None and values is not None else chosen
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tags, (self._values, self.labels, self._reason)
+        return Tags, (self._values, self.labels, self._reason, self._chosen)
 
     @property
     def values(self) -> Floats | None:
@@ -56,13 +87,15 @@ class Tags(Answer):
 
     @property
     def tags(self) -> list[str] | None:
-        """The tag of each step: that of the largest probability; None without values."""
-        return None if self._values is None else [self.labels[i] for i in self._values.argmax(-1).tolist()]
+        """The tag of each step: that of the largest probability which may follow; None without values."""
+        return None if self._chosen is None else [self.labels[i] for i in self._chosen.tolist()]
 
     @property
     def scores(self) -> list[float] | None:
         """The probability of each step's tag; None without values."""
-        return None if self._values is None else shortest_decimals(self._values.max(-1))
+        if self._values is None or self._chosen is None:
+            return None
+        return shortest_decimals(self._values[np.arange(len(self._values)), self._chosen])
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
         """Return a dict for JSON: `tags` and their `scores`, one for each step.
@@ -83,7 +116,10 @@ class Tags(Answer):
 
 
 class TagsOutput(Output):
-    """A tag for each step. The answer about a whole input has those of all its steps."""
+    """A tag for each step. The answer about a whole input has those of all its steps.
+
+    With the scheme "bio", the tag I-x only follows B-x or I-x. A stream remembers its last tag: 1 and its index.
+    """
 
     kind = "tags"
     per_step = True
@@ -94,6 +130,25 @@ class TagsOutput(Output):
         super().__init__(name, entry, width)
         self.labels = list(entry["labels"])
         self.from_logits = entry["scores"] == LOGITS
+        if entry["scheme"] == BIO:
+            self.memories = len(self.labels) + 1
+            self.inside = np.array([label.startswith("I") for label in self.labels])
+            indices = {label: i for i, label in enumerate(self.labels)}
+            inner = [-1 if label == "O" else indices.get("I" + label[1:], -1) for label in self.labels]
+            self.inner = [-1, *inner]  # by memory: the tag that begins with I and may follow, or -1
+
+    def follow(self, values: Floats, memory: int) -> Indices:
+        """Return 1 and the index of each step's tag: the largest number of those that may follow the tag before."""
+        own = self.select(values)
+        other = np.where(self.inside, -np.inf, own)
+        best = other.argmax(-1)
+        found = []
+        for row, index, most in zip(own, best.tolist(), other.max(-1).tolist(), strict=True):
+            inner = self.inner[memory]
+            wins = inner >= 0 and (row[inner] > most or (row[inner] == most and inner < index))
+            memory = 1 + (inner if wins else index)
+            found.append(memory)
+        return np.array(found, np.int64)
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
@@ -106,4 +161,6 @@ class TagsOutput(Output):
         scores = self.convert(values)
         if not is_finite(scores):
             return Tags(None, self.labels, NOT_FINITE)
-        return Tags(scores.reshape(-1, self.width).copy(), self.labels)
+        memory = None if context is None else context.memory
+        chosen = None if memory is None else memory - 1
+        return Tags(scores.reshape(-1, self.width).copy(), self.labels, "", chosen)

@@ -29,7 +29,7 @@ def make_answer(
     source = compiled.source
     reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
     if (output := compiled.output) is not None:
-        if all_values is None and not output.scales:
+        if all_values is None and not output.scales and not output.memories:
             return output.answer(values, NO_CONTEXT, reason)
         return answer_one(compiled, output, values, state, block, reason, scaling, all_values)
     parts = compiled.outputs.items()
@@ -50,6 +50,9 @@ def answer_one(
 ) -> Answer:
     if all_values is not None and output.per_step:
         values = all_values
+    if output.memories and not reason:
+        memory = output.follow(values, 0) if values is all_values else compiled.read_memory(block, output.name)
+        return output.answer(values, Context(memory=memory))
     if not output.scales or reason:
         return output.answer(values, NO_CONTEXT, reason)
     if output.feeds_back and (reason := compiled.source.not_continued_reason(state)):

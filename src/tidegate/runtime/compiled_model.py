@@ -24,6 +24,7 @@ Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 STEPS: Final = Struct("=q")
+MEMORY: Final = Struct("=q")  # what a stream remembers of an output
 MOST_THREADS: Final = 16
 
 
@@ -62,7 +63,8 @@ class CompiledModel:
     initial: uint8 [state_bytes], the state before the first step. source: the input; takes_one_id: each of its
     steps is one id.
     outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
-    feeds_back: an answer runs the layers beyond the last step, from the state then.
+    feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
+    what a stream remembers of an output, behind the state of the layers, by the output's name.
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class CompiledModel:
         "engine",
         "feeds_back",
         "initial",
+        "memories",
         "model",
         "output",
         "outputs",
@@ -95,16 +98,23 @@ class CompiledModel:
         self.arguments = target, threads, weights, compute
         self.model, self.precision = model, resolve_precision(weights, compute)
         self.target = resolve_target(target, self.precision)
-        self.runner = make_runner(model, self.target, True, weights, compute)
         (source,), self.outputs = model.inputs.values(), model.outputs
+        remembered = [name for name, output in self.outputs.items() if output.memories]
+        self.memories = {name: model.state_bytes + MEMORY.size * i for i, name in enumerate(remembered)}
+        spare = MEMORY.size * len(remembered)
+        self.runner = make_runner(model, self.target, True, weights, compute, spare)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.takes_one_id = source.features is None and source.ids == 1
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
-        self.schema, self.width = model.state_schema, int(self.runner.outputs)
-        self.initial = make_initial(self.schema, model.state_bytes)
+        self.width = int(self.runner.outputs)
+        self.schema = model.state_schema + [
+            {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
+            for name, at in self.memories.items()
+        ]
+        self.initial = make_initial(self.schema, model.state_bytes + spare)
         self.initial.flags.writeable = False  # streams share it
 
     def __copy__(self) -> CompiledModel:
@@ -140,6 +150,8 @@ class CompiledModel:
         if number == 1 and restart is None:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
+            if self.memories:
+                self.follow(block, values[None])
             return block, values, None
         if not number:
             return block, values, None
@@ -152,9 +164,32 @@ class CompiledModel:
             return block, self.run_windows(x, lengths)[0], scaling
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
+        if self.memories:
+            return block, self.run_each(block, rows), None
         values = values.copy()
         self.engine.run(as_batch(rows), np.array([number], np.int32), before[None], block[None], values[None], False, 1)
         return block, values, None
+
+    def run_each(self, block: Bytes, rows: npt.NDArray[Any]) -> Floats:
+        """Run steps of one stream, changing its block, and return the last values; outputs follow each step."""
+        most = max(1, WINDOW_NUMBERS // self.width)
+        for at in range(0, len(rows), most):
+            x = as_batch(rows[at : at + most])
+            out = np.empty((len(x), 1, self.width), np.float32)
+            self.engine.run(x, np.array([len(x)], np.int32), block[None].copy(), block[None], out, True, 1)
+            self.follow(block, out[:, 0])
+        last: Floats = out[-1, 0].copy()
+        return last
+
+    def follow(self, block: Any, values: Floats) -> None:
+        """Write into a block what a stream remembers of outputs after further steps. values: of each [T, width]."""
+        for name, at in self.memories.items():
+            (memory,) = MEMORY.unpack_from(block, at)
+            MEMORY.pack_into(block, at, int(self.outputs[name].follow(values, memory)[-1]))
+
+    def read_memory(self, block: Any, name: str) -> npt.NDArray[np.int64]:
+        """Return what a stream remembers of an output, int64 [1]."""
+        return np.array(MEMORY.unpack_from(block, self.memories[name]), np.int64)
 
     def run_restarts(self, restart: Sequence[Any]) -> Iterator[tuple[Floats, Any]]:
         """Yield the last values [B, width] of restarts, and what the input gives outputs, in batches."""
@@ -201,6 +236,10 @@ class CompiledModel:
             raise StateError("the state has another shape: the size of its block or output is not this model's")
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays do not match its schema_hash")
+        for name in self.memories:
+            memory, count = int(self.read_memory(state.block, name)[0]), self.outputs[name].memories
+            if not 0 <= memory < count:
+                raise StateError(f"the state's outputs.{name}.memory is {memory}; expected 0 to {count - 1}")
         return self.source.from_bytes(state.input_state, state.steps)
 
 

@@ -75,14 +75,20 @@ def bind_tensors(model: Model) -> list[BoundLayer]:
 
 
 def compile(
-    model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
+    model: Model,
+    target: str | None = None,
+    fused: bool = True,
+    weights: str | None = None,
+    compute: str | None = None,
+    spare: int = 0,
 ) -> _native.Engine:
     """Compile a model that streams to a native engine.
 
     The engine copies the weights and never changes, so any number of threads may use it.
 
     target: one of `tidegate._native.targets()`, None for the default. fused: whether to use fused kernels; without
-    them the bits are the same. weights, compute: "float32" or "bf16"; see `precision.resolve_precision`.
+    them the bits are the same. weights, compute: "float32" or "bf16"; see `precision.resolve_precision`. spare: bytes
+    at the end of a state block that the layers leave as they are, a multiple of 8.
 
     Raises: TargetError; ModelFileError if the engine refuses a layer; OptionError for an unknown precision, and for a
     model that does not stream, which `offline.make_runner` runs whole.
@@ -91,13 +97,17 @@ def compile(
         raise OptionError(
             f"one engine cannot run this model, because {reason}; tidegate.runtime.make_runner runs whole inputs"
         )
-    return build_engine(bind_tensors(model), resolve_options(target, fused, weights, compute))
+    return build_engine(bind_tensors(model), resolve_options(target, fused, weights, compute), spare=spare)
 
 
-def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 0) -> _native.Engine:
-    """Build the engine of layers that run step by step. first: the index in the model of the first of them."""
+def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 0, spare: int = 0) -> _native.Engine:
+    """Build the engine of layers that run step by step.
+
+    first: the index in the model of the first of them. spare: see `compile`.
+    """
     schema = state_schema([bound.layer for bound in layers])
-    engine = _native.Engine(options.target, schema["bytes"], options.fused, options.precision)
+    with engine_errors("state"):
+        engine = _native.Engine(options.target, schema["bytes"] + spare, options.fused, options.precision)
     at = {array["name"]: array["offset"] for array in schema["arrays"]}
     for i, (layer, tensors) in enumerate(layers):
         offsets = {name: at[full] for name, full in state_names(i, layer.state()).items()}

@@ -184,11 +184,17 @@ class OfflineEngine:
 
 
 def make_runner(
-    model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
+    model: Model,
+    target: str | None = None,
+    fused: bool = True,
+    weights: str | None = None,
+    compute: str | None = None,
+    spare: int = 0,
 ) -> _native.Engine | OfflineEngine:
     """Compile a model: to one engine if it streams, else to stages. Arguments and errors are those of `compile`."""
-    make = OfflineEngine if model.whole_window else compile
-    return make(model, target, fused, weights, compute)
+    if model.whole_window:
+        return OfflineEngine(model, target, fused, weights, compute)
+    return compile(model, target, fused, weights, compute, spare)
 
 
 def build_stages(layers: list[BoundLayer], options: EngineOptions) -> Iterator[StageOutput]:

@@ -273,10 +273,12 @@ class Pool(PoolRuns):
     ) -> tuple[list[list[Event]], dict[Hashable, Any], int]:
         """Read events and put them in rounds; return the rounds, the input states after all, and how many there are.
 
-        A round has at most one message of a stream, and one step if an output feeds back, because each of its answers
-        starts from a state block of its own. is_alone: there is one event, which errors need not name.
+        A round has at most one message of a stream, and one event or step of it if an output feeds back or is
+        remembered, because each of its answers needs a state block of its own. is_alone: there is one event, which
+        errors need not name.
         """
-        source, feeds_back = self._compiled.source, self._compiled.feeds_back
+        source = self._compiled.source
+        is_alone_in_round = self._compiled.feeds_back or bool(self._compiled.memories)
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         next_round: dict[Hashable, int] = {}
@@ -296,7 +298,7 @@ class Pool(PoolRuns):
                     if number == len(rounds):
                         rounds.append([])
                     rounds[number].append(part)
-                    if part.end or feeds_back:
+                    if part.end or is_alone_in_round:
                         next_round[id] = number + 1
         except TidegateError as error:
             if is_alone:

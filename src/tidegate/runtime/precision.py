@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ def resolve_precision(weights: str | None = None, compute: str | None = None) ->
     return WEIGHTS_BF16 if weights == BF16 else FLOAT32
 
 
-def to_arguments(precision: str) -> dict[str, str]:
+def to_arguments(precision: str) -> dict[str, Any]:
     """Return the arguments of `load` or `Predictor` that ask for one of PRECISIONS.
 
     >>> to_arguments("weights=bf16")

@@ -80,6 +80,11 @@ class Predictor:
         return self._compiled.threads
 
     @property
+    def output_bytes(self) -> int:
+        """The bytes that a stream remembers of outputs, behind the state of the layers."""
+        return len(self._compiled.initial) - self.model.state_bytes
+
+    @property
     def fused_layers(self) -> list[int]:
         """The indices of the layers that run a fused kernel; the others interpret their tape, with the same bits."""
         return list(self._compiled.runner.fused_layers)

@@ -14,8 +14,8 @@ CONTRACT = "base"  # the module that is no task
 def names() -> list[str]:
     """List the names of all tasks: the modules in this package's folders whose names have no _ in front.
 
-    >>> names()
-    ['classify', 'forecast']
+    >>> "classify" in names()
+    True
     """
     files = [name for folder in __path__ for name in os.listdir(folder)]
     return sorted({f[:-3] for f in files if f.endswith(".py") and not f.startswith("_")} - {CONTRACT})

@@ -168,7 +168,8 @@ def build_input(options: TextOptions, tokens: list[list[bytes]], features: Seque
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
     if described:
         known = {token: counts[token] for token in vocabulary.tokens[1:]}
-        vocabulary = Vocabulary.learn({**known, **described}, FEATURE_COUNT)
+        often = {feature: count for feature, count in described.items() if count >= FEATURE_COUNT}
+        vocabulary = Vocabulary.learn({**known, **often})
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}

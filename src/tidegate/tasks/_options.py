@@ -53,8 +53,10 @@ def check_type(name: str, kind: str, value: Any) -> None:
 
 
 def renamed_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
-    """Return the options that had another name in older versions, by that name."""
-    return {f.metadata["old_name"]: f for f in dataclasses.fields(kind) if f.metadata.get("old_name")}
+    """Return the options that had another name in older versions, by that name, unless another one has it now."""
+    now = {f.name for f in dataclasses.fields(kind)}
+    old = {f.metadata.get("old_name"): f for f in dataclasses.fields(kind)}
+    return {name: f for name, f in old.items() if name and name not in now}
 
 
 def rename_options(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

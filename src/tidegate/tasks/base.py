@@ -295,7 +295,8 @@ class Task(Protocol):
     """What a task's module has; see README.md.
 
     inputs: the kinds of input that its models can have. verb: what a model does, in words: "this model VERB".
-    score_flags, predict_flags: what it adds to these commands.
+    score_flags, predict_flags: what it adds to these commands. predicted: how the columns and keys of each kind of file
+    begin that `predict` writes of it, by which such a file is known.
     """
 
     KIND: str
@@ -303,6 +304,7 @@ class Task(Protocol):
     VERB: str
     SCORE_FLAGS: tuple[Flag, ...]
     PREDICT_FLAGS: tuple[Flag, ...]
+    PREDICTED: tuple[tuple[str, ...], ...]
     Options: type[Any]
 
     def read(self, source: Any, options: Any, columns: list[str] | None = None) -> Any:

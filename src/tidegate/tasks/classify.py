@@ -37,6 +37,7 @@ SCORE_FLAGS = (
     Flag("label", "column of labels (default: as in training)", "labels", "COLUMN"),
     Flag("unseen", UNSEEN, "labels", choices=("error", "wrong")),
 )
+PREDICTED = (("text", "label", "score"), ("series", "label", "score"))
 PREDICT_FLAGS = (Flag("top", "number of labels to print (default 1)", "labels", "K", int),)
 report = report_fit
 

@@ -54,6 +54,7 @@ SCORE_FLAGS = (
     Flag("scaled", SCALED, "forecasters", kind=bool),
     Flag("plot", "plot the last forecast and the truth, as PNG", "forecasters", file=True),
 )
+PREDICTED = (("series", "steps", "assumed"), ("series", "step", "target"), ("series", "time", "target"))
 PREDICT_FLAGS = (Flag("plot", "plot the forecast and the recent history, as PNG", "forecasters", file=True),)
 report = report_fit
 ORIGINS_PER_SEGMENT = 128  # in a training row of consecutive steps

@@ -38,7 +38,7 @@ def make_run(toy: Any, **options: Any) -> Run:
 
 
 def test_both_outputs_are_learnt_at_once_and_a_resumed_run_has_the_same_bits(toy: Any) -> None:
-    assert tasks.names() == ["classify", "forecast", "polite"]
+    assert "polite" in tasks.names()
     whole, half, again = (make_run(toy, epochs=20, rate=0.02, average=0.5) for _ in range(3))
     for _ in whole.run():
         pass

@@ -1,0 +1,163 @@
+"""The problem of a tagger: rows of words with tags, perhaps with an intent each; its loss and its held-out figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import outputs as output_room
+from ..outputs.base import Output
+from ..outputs.tags import BIO
+from ._calibration import fit_logit_scale
+from ._messages import Messages
+from ._spans import follows_scheme, span_f1
+from .base import Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Tensors
+
+if TYPE_CHECKING:
+    import torch
+
+TAGS: Final = "tags"  # the names of a tagger's outputs
+LABEL: Final = "label"
+UNSEEN: Final = "B-(unseen)"  # stands for a tag that training did not have
+NO_TARGET: Final = -1  # a tag or label that training did not have
+LEGAL_SHARE: Final = 0.99  # of the tags I-x that follow B-x or I-x, for the scheme BIO
+
+
+class Sentences(Messages):
+    """Rows of word ids with a tag each, and perhaps a label a row. tags: int64 [T] of each row. labels: int64 [n]."""
+
+    def __init__(self, ids: list[Any], tags: list[Indices], labels: Indices | None, hide: Any) -> None:
+        super().__init__(ids, LABEL, np.zeros(len(ids), np.int64) if labels is None else labels, hide)
+        self.tags, self.has_labels = tags, labels is not None
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        batch = super().batch(rows, random)
+        labels = batch.targets if self.has_labels else {}
+        return replace(batch, targets={TAGS: np.concatenate([self.tags[i] for i in rows]), **labels})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagging(Problem):
+    """Rows with a tag for each word: targets int64 [N], outputs [N, tags]; and perhaps a label each."""
+
+    metric: str = "span_f1"
+
+    def dropout(self, random: np.random.Generator) -> Dropout:
+        return Dropout(self.options.drop_embed, self.options.drop_pool, random)
+
+    def train_loss(self, network: Forward, batch: Batch, random: np.random.Generator) -> torch.Tensor:
+        """Compute the loss of all tags, and of the labels of the whole rows and of a random prefix of each.
+
+        As for a classifier, the prefix teaches the model to give the label early.
+        """
+        dropout, weight = self.dropout(random), self.options.prefix
+        body = network.run(batch, dropout)
+        if LABEL not in self.outputs or not weight:
+            return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch)
+        shorter = random.integers(1, batch.lengths + 1)
+        whole, prefix = network.outputs(body, [batch.lengths, shorter], dropout)
+        of_label = (self.label_loss(whole, batch) + weight * self.label_loss(prefix, batch)) / (1 + weight)
+        total: torch.Tensor = self.tag_loss(whole, batch) + self.options.label_weight * of_label
+        return total
+
+    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        total = self.tag_loss(outputs, batch)
+        if LABEL in self.outputs:
+            total = total + self.options.label_weight * self.label_loss(outputs, batch)
+        return total
+
+    def tag_loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Compute the mean cross-entropy of the tags that training has."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(outputs[TAGS], torch.from_numpy(batch.targets[TAGS]), ignore_index=NO_TARGET)
+
+    def label_loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Compute the mean cross-entropy of the labels that training has, with label smoothing."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        targets, smoothing = torch.from_numpy(batch.targets[LABEL]), self.options.smoothing
+        return cross_entropy(outputs[LABEL], targets, ignore_index=NO_TARGET, label_smoothing=smoothing)
+
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        """Compute the figures of held-out rows: of spans if the tags mark some, of tags, of labels, of whole rows."""
+        names = [*self.outputs[TAGS]["labels"], UNSEEN]
+        output = make_output(self.outputs[TAGS])
+        cuts = np.flatnonzero(np.diff(predictions.row[TAGS])) + 1
+        codes = [choose_tags(output, y) for y in np.split(predictions.outputs[TAGS], cuts)]
+        truth = np.split(predictions.targets[TAGS], cuts)
+        right = np.concatenate(codes) == np.concatenate(truth)
+        row_is_right = np.array([np.array_equal(a, b) for a, b in zip(codes, truth, strict=True)])
+        figures = {"tag_accuracy": float(right.mean())}
+        if follows_scheme(names[:-1]):
+            figures = {"span_f1": span_f1(name_tags(codes, names), name_tags(truth, names)), **figures}
+        if LABEL in self.outputs:
+            label_is_right = predictions.outputs[LABEL].argmax(1) == predictions.targets[LABEL]
+            figures["accuracy"] = float(label_is_right.mean())
+            row_is_right &= label_is_right
+        return {**figures, "sentence_accuracy": float(row_is_right.mean())}
+
+    def rank(self, figures: dict[str, float]) -> tuple[float, float]:
+        ranked = [figures[name] for name in (self.metric, "accuracy") if name in figures]
+        return sum(ranked) / len(ranked), figures["sentence_accuracy"]
+
+    def tolerance(self, best: float, figures: dict[str, float]) -> float:
+        """Return one standard error, as for a classifier."""
+        return float((best * (1 - best) / len(self.valid_rows)) ** 0.5)
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        if LABEL not in self.outputs:
+            return {}
+        known = predictions.targets[LABEL] != NO_TARGET
+        if not known.any():
+            return {}
+        return {
+            LABEL: {"factor": fit_logit_scale(predictions.outputs[LABEL][known], predictions.targets[LABEL][known])}
+        }
+
+
+def make_output(entry: dict[str, Any]) -> Output:
+    """Return the output of tags alone, without the numbers of others."""
+    own = {key: value for key, value in entry.items() if key != "part"}
+    return output_room.parse(TAGS, {**own, "from": ""}, len(entry["labels"]), {})
+
+
+def choose_tags(output: Output, values: npt.NDArray[Any]) -> Indices:
+    """Return the index of each step's tag, int64 [T], as the output chooses it. values: [T, tags]."""
+    chosen: Indices = output.follow(values, 0) - 1 if output.memories else values.argmax(-1)
+    return chosen
+
+
+def name_tags(rows: Sequence[Indices], names: list[str]) -> list[list[str]]:
+    """Return the tags of rows by name; the last name is that of a tag that training did not have."""
+    return [[names[k] for k in row.tolist()] for row in rows]
+
+
+def find_scheme(rows: Sequence[Sequence[str]]) -> str | None:
+    """Return "bio" if tags follow it: I-x stands after B-x or I-x, but for a hundredth of its occurrences; else None.
+
+    >>> find_scheme([["O", "B-city", "I-city"]]), find_scheme([["O", "I-city"]]), find_scheme([["NN"]])
+    ('bio', None, None)
+    """
+    distinct = {tag for row in rows for tag in row}
+    if not follows_scheme(distinct) or any(tag[0] not in "OBI" for tag in distinct):
+        return None
+    pairs = [pair for row in rows for pair in zip(["O", *row], row, strict=False) if pair[1][0] == "I"]
+    legal = sum(before[0] in "BI" and before[1:] == tag[1:] for before, tag in pairs)
+    return BIO if legal >= LEGAL_SHARE * len(pairs) else None
+
+
+def spread_tag(tag: str, pieces: int, known: set[str]) -> list[str]:
+    """Return the tags of a word's pieces, if it is so long that it is read in several steps: the first has its tag.
+
+    >>> spread_tag("B-link", 2, {"B-link", "I-link"}), spread_tag("O", 2, {"O"})
+    (['B-link', 'I-link'], ['O', 'O'])
+    """
+    inner = "I" + tag[1:]
+    return [tag, *[inner if tag.startswith("B") and inner in known else tag] * (pieces - 1)]
