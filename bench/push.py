@@ -2,9 +2,8 @@
 
     python bench/push.py [--against CHECKOUT] [--rounds 40]
 
-With --against, another checkout of this project, built, takes turns with this one in processes of their own, and each
-case prints the least time of both and their ratio. Times are CPU times of one thread, in microseconds. Prints only:
-such times say nothing on another day.
+Times are CPU times of one thread, the least of all rounds, in microseconds. With --against, another checkout of this
+project, built, takes turns with this one in processes of their own, and each case prints both times and their ratio.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from common import record
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -77,7 +78,7 @@ def work() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.make_parser(__doc__)
     parser.add_argument("--against", metavar="CHECKOUT", type=Path, help="another checkout to take turns with")
     parser.add_argument("--rounds", type=int, default=40, help="rounds of every case (default 40)")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -85,6 +86,7 @@ def main() -> None:
     if args.worker:
         work()
         return
+    rows: list[dict[str, Any]] = []
     trees = [ROOT, *([args.against.resolve()] if args.against else [])]
     workers = [start(tree) for tree in trees]
     for name in cases():
@@ -92,9 +94,11 @@ def main() -> None:
         least = [min(times) for times in zip(*rounds, strict=True)]
         against = f"  against {least[1]:7.1f}: ratio {least[0] / least[1]:.2f}" if len(trees) > 1 else ""
         print(f"{name:<38}{least[0]:7.1f} us{against}", flush=True)
+        rows.append({"case": name, "us": least[0], "other_us": least[1] if len(trees) > 1 else None})
     for worker in workers:
         worker.kill()
         worker.wait()
+    record.write(args.out, "push", record.with_provenance({"rows": rows}))
 
 
 def start(tree: Path) -> subprocess.Popen[str]:

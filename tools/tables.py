@@ -317,6 +317,7 @@ TABLES = {
         "to compile it with gcc = large/gcc_s .1f | to compile it with clang = large/clang_s .1f",
     ),
     "onnx": Table("onnx_export", "models/rows", "model = model", across="graph", fill=". str bounded"),
+    "push": Table("push", "rows", "case = piece", "a push = us time"),
     "leaks": Table("leaks", columns="events = events , | streams = streams , | answers that differ = differing"),
     "clone": Table(
         "clone",

@@ -33,7 +33,8 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
         layers.insert(
             1,
             {
-                "kind": "conv",
+                "layer": "conv",
+                "from": [0],
                 "inputs": P,
                 "size": P,
                 "width": 3,
@@ -43,10 +44,14 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
             },
         )
         tensors |= {"conv.weight": np.float32(rng.normal(size=(P, 3 * P))), "conv.bias": np.zeros(P, np.float32)}
+    for output in document["outputs"].values():
+        output["from"] = f"layers.{len(layers) - 1}"
     with suppress(OptionError):  # the model refuses it too, and names its place
         parsed, width = [], 3
-        for node in layers:
-            parsed.append(parse(node["kind"], {k: v for k, v in node.items() if k != "kind"}, width, plain.tapes))
+        for i, node in enumerate(layers):
+            node["from"] = [i - 1] if i else ["x"]
+            options = {k: v for k, v in node.items() if k not in ("layer", "from")}
+            parsed.append(parse(node["layer"], options, width, plain.tapes))
             width = parsed[-1].width
         document |= {"state": state_schema(parsed), "streams": streams_entry(parsed)}
     return Model(document, tensors)

@@ -94,6 +94,40 @@ class ForecastOptions(TypedDict, total=False):
     hold_out: float | None
     refit_epochs: int | None
 
+class TagOptions(TypedDict, total=False):
+    label: str | None
+    group: str | None
+    fold: bool
+    digits: str
+    min_count: int
+    vocabulary: int
+    drop_words: float
+    drop_rare: float
+    cell: str
+    dialect: str
+    project: int | None
+    depth: int
+    epochs: int | None
+    batch: int | None
+    rate: float
+    decay: float
+    average: float
+    refit_rate: float
+    patience: int | None
+    seed: int
+    tokens: str
+    tags: str
+    characters: bool
+    hidden: int | None
+    embed: int
+    smoothing: float
+    label_weight: float
+    drop_embed: float
+    drop_pool: float
+    prefix: float
+    hold_out: float | None
+    refit_epochs: int | None
+
 @overload
 def fit(
     task: Literal["classify"],
@@ -125,6 +159,22 @@ def fit(
     say: Callable[[str], None] | None = None,
     threads: int | None = None,
     **values: Unpack[ForecastOptions],
+) -> Model: ...
+@overload
+def fit(
+    task: Literal["tag"],
+    data: Any,
+    options: None = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+    **values: Unpack[TagOptions],
 ) -> Model: ...
 @overload
 def fit(

@@ -21,6 +21,7 @@ SMALL = {
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
     "pool": ["--cases", "5x8x4", "gru,reset=before:5x8x4", "gru,compute=bf16:5x8x4", *QUICK],
     "sequence": ["--cases", "2x3x8x4", "gru,norm=layer,weights=bf16:2x3x8x4", *QUICK],
+    "push": ["--rounds", "1"],
     "sound": ["--sets", "--random", "1"],
     "series_stream": ["waves", "--pushes", "20", "--streams", "3"],
     "step": ["--cases", "8x4", "lstm:8x4", "rnn:8x4", "mingru:8x4", *QUICK],

@@ -92,7 +92,9 @@ def test_a_run_on_a_frame_goes_on_with_the_same_contents_only(rows: dict[str, li
 def test_rows_of_frames_are_named(rows: dict[str, list[Any]], tmp_path: Path) -> None:
     pl = pytest.importorskip("polars")
     empty = pl.DataFrame({**rows, "message": [*rows["message"][:-1], " "]})
-    with pytest.raises(DataError, match="^polars frame, row 48: the text in column 'message' is empty; fill it in or"):
+    with pytest.raises(
+        DataError, match="^polars frame, row 48: the text in column 'message' is empty; fill it in, or leave"
+    ):
         fit("classify", empty, out=str(tmp_path / "m"), **NAMES, **SMALL)
     unseen = pl.DataFrame({"message": ["the rain", "a song"], "intent": [7, 9]})
     with pytest.raises(DataError, match="^polars frame, row 2: label '9' was not seen in training; leave the row out"):

@@ -125,7 +125,7 @@ def test_a_save_that_fails_leaves_a_checkpoint_that_finishes_at_once(
         with pytest.raises(type(fault)) as caught:
             fit("classify", table, out=tmp_path / "m", **TINY)
     if isinstance(fault, TidegateError):
-        assert "run again with --resume" in str(caught.value)
+        assert "run again with resume=True to finish" in str(caught.value)
     monkeypatch.setattr(Run, "train_step", lambda *args: pytest.fail("a step was learnt again"))
     assert fit("classify", table, out=tmp_path / "m", resume=True, **TINY).weights_hash == unbroken.weights_hash
     assert sorted(os.listdir(tmp_path)) == ["m", "other", "train.csv"]

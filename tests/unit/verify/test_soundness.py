@@ -130,7 +130,8 @@ def test_where_no_bound_holds_verify_ends_with_an_exit_code_of_its_own(
     assert json.loads(capsys.readouterr().out)["ok"] is None
     assert cli.main(["verify", path]) == 3
     assert "0 wrong; " in (said := capsys.readouterr().out)
-    assert "undecided: rounding errors grow too large for a bound" in said
+    assert "undecided: rounding" in said
+    assert "errors grow too large for a bound" in " ".join(said.split())
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
