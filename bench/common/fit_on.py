@@ -28,16 +28,16 @@ def use_engine(engine: str) -> None:
         job.Network = functools.partial(job.Network, **{flag: False})
 
 
-def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
+def by_module(layer: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
     """Return outputs and final states by torch.nn.GRU, in place of `recurrent.run_fused`."""
 
     import torch
 
     from tidegate.nn import packing, recurrent
 
-    if recurrent.find_kernel(tape) != "gru":
+    if recurrent.find_kernel(layer.tape) != "gru":
         raise SystemExit("the model's cell is not torch.nn.GRU's; choose --cell gru")
-    module = make_gru(layer["inputs"], layer["size"])
+    module = make_gru(layer.inputs, layer.size)
     weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
     whole, lengths = packing.pad(x, sizes)  # torch takes four times as long over a PackedSequence
     y, _ = torch.func.functional_call(module, weights, (whole, start["h"][None]))

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
     from .model import Model
-    from .runtime import Forecast, Pool, Predictor, Scores, State, Stream, load
+    from .runtime import Answer, Answers, Forecast, Pool, Predictor, Scores, State, Stream, Tags, load
     from .train import fit
 
 __all__ = [
+    "Answer",
+    "Answers",
     "Forecast",
     "Model",
     "Pool",
@@ -29,6 +31,7 @@ __all__ = [
     "Scores",
     "State",
     "Stream",
+    "Tags",
     "TidegateError",
     "__version__",
     "export",
@@ -45,12 +48,15 @@ _MODULES = {
     "Model": "model",
     "TidegateError": "errors",
     "fit": "train",
+    "Answer": "runtime",
+    "Answers": "runtime",
     "Forecast": "runtime",
     "Pool": "runtime",
     "Predictor": "runtime",
     "Scores": "runtime",
     "State": "runtime",
     "Stream": "runtime",
+    "Tags": "runtime",
     "load": "runtime",
 }
 

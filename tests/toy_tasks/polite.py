@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidegate.data.table import Table
+from tidegate.layers import Builder
 from tidegate.tasks import _messages
-from tidegate.tasks._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
+from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from tidegate.tasks.base import Batch, Indices, Predictions, Problem, Tensors, concatenate
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
     options = replace(options, epochs=options.epochs or 8, batch=options.batch or 8, patience=options.patience or 8)
     words = _messages.tokenize_rows(source, options)
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)
-    builder, cell = GraphBuilder(None), options.load_cell()
-    builder.add("embed", ("weight",), 8, rows=len(vocabulary), size=8)
-    builder.recurrent(cell, 8, None, "causal", 1)
-    builder.pool(["last", "mean", "max"])
-    builder.dense(4)
+    builder = Builder(None)
+    builder.add("embed", rows=len(vocabulary), size=8)
+    add_recurrences(builder, options.load_cell(), 8, None, "causal", 1)
+    builder.add("pool", over=["last", "mean", "max"])
+    builder.add("dense", size=4, activation="none")
     order = np.arange(len(ids))
     return Polite(
         options=options,
@@ -100,6 +101,5 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
         features=None,
         layers=builder.layers,
         outputs=OUTPUTS,
-        tapes={cell.name: cell.tape.to_json()},
         summaries=[source.describe()],
     )

@@ -6,8 +6,6 @@ from typing import Any
 
 from ..errors import OptionError
 
-INPUT_NAMES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
-
 
 def find_task(file: str, command: str) -> Any:
     """Return the module of the task of the model in a file. Raises OptionError for a model that has none of ours."""
@@ -15,11 +13,12 @@ def find_task(file: str, command: str) -> Any:
     from ..model import Model
 
     model = Model.load(file)
-    name, kind = model.document["task"]["kind"], model.input_section["kind"]
-    if name in tasks.names() and kind in (task := tasks.load(name)).INPUTS:
+    (source,) = model.inputs.values()
+    name = model.document["task"]["kind"]
+    if name in tasks.names() and source.kind in (task := tasks.load(name)).INPUTS:
         return task
-    readable = {input for each in tasks.names() for input in tasks.load(each).INPUTS}
-    what = "has no labels" if kind in readable else f"takes {INPUT_NAMES[kind]}"
+    readable = {kind for each in tasks.names() for kind in tasks.load(each).INPUTS}
+    what = "has no labels" if source.kind in readable else f"takes {source.takes}"
     raise OptionError(
         f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
         "use tidegate stream, or tidegate.load in Python"

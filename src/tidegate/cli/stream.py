@@ -35,10 +35,10 @@ from .. import strictjson
 from ..errors import DataError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
-from ._inputs import INPUT_NAMES
 from ._parser import FilePath, Parser
 
 if TYPE_CHECKING:
+    from ..inputs.base import Input
     from ..runtime import Predictor
 
 EXAMPLES = """\
@@ -49,7 +49,8 @@ EXAMPLES = """\
       tidegate stream load.safetensors"""
 
 KEYS = ("stream", "text", "x", "time", "series", "seq", "end")
-SERIES_KEYS = ("time", "series")
+PIECES = ("text", "x")
+OPTIONS = ("time", "series")
 ADVICE = "correct the event, or skip bad events with --skip-bad"
 
 
@@ -92,13 +93,13 @@ class Streams:
 
     def __init__(self, predictor: Predictor, all_scores: bool = False, per_step: bool = False) -> None:
         (source,) = predictor.model.inputs.values()
-        self.pool, self.all_scores, self.per_step, self.kind = predictor.pool(), all_scores, per_step, source.kind
-        self.names_streams = source.names_series
+        self.source, self.pool = source, predictor.pool()
+        self.all_scores, self.per_step = all_scores, per_step
         self.series: dict[str | int, str | None] = {}  # of each open stream
 
     def handle(self, line: bytes) -> dict[str, Any]:
         """Push the event of a line into its stream and return the result. Raises DataError for a bad event."""
-        event = parse_event(line, self.kind)
+        event = parse_event(line, self.source)
         id, end = event["stream"], event.get("end", False)
         series, is_new = self.series_name(event), id not in self.series
         if not is_new and series != self.series[id]:
@@ -120,7 +121,7 @@ class Streams:
     def push(self, event: dict[str, Any]) -> dict[str, Any]:
         """Push an event into the pool and return its result."""
         id, end = event["stream"], event.get("end", False)
-        piece = event.get("text" if self.kind == "text" else "x")
+        piece = event.get(self.source.event_key)
         result: dict[str, Any] = {key: event[key] for key in ("stream", "seq") if key in event}
         if self.per_step:
             before = self.pool.scores(id)
@@ -138,13 +139,13 @@ class Streams:
     def series_name(self, event: dict[str, Any]) -> str | None:
         """Return the name of an event's series, by default its stream's id."""
         name = event.get("series")
-        if name is None and self.names_streams:
+        if name is None and self.source.names_series:
             return self.series.get(event["stream"], str(event["stream"]))
         return str(name) if name is not None else None
 
 
-def parse_event(line: bytes, kind: str) -> dict[str, Any]:
-    """Parse a line and check its event. kind: the kind of the model's input."""
+def parse_event(line: bytes, source: Input) -> dict[str, Any]:
+    """Parse a line and check its event. source: the model's input. Raises DataError."""
     check_line(line)
     try:
         event = json.loads(
@@ -163,13 +164,13 @@ def parse_event(line: bytes, kind: str) -> dict[str, Any]:
     for key in event:
         if key not in KEYS:
             raise DataError(f"unknown key {key!r}; an event has {', '.join(KEYS)}")
-    check_event(event, kind)
-    if kind != "text" and (b"true" in line or b"false" in line) and contains_boolean(event.get("x")):
+    check_event(event, source)
+    if "x" in event and (b"true" in line or b"false" in line) and contains_boolean(event["x"]):
         raise DataError("'x' contains true or false; expected numbers; send 1 or 0 instead")
     return event
 
 
-def check_event(event: dict[str, Any], kind: str) -> None:
+def check_event(event: dict[str, Any], source: Input) -> None:
     """Raise DataError for a key of the wrong type, or if there is nothing to score."""
     if "stream" not in event:
         raise DataError("the event has no 'stream', the id of its stream")
@@ -187,11 +188,13 @@ def check_event(event: dict[str, Any], kind: str) -> None:
         raise DataError(f"'stream' is {event['stream']!r}, which contains half a surrogate pair; expected text")
     if not isinstance(event.get("end", False), bool):
         raise DataError(f"'end' is {event['end']!r}; expected true or false")
-    piece, other = ("text", "x") if kind == "text" else ("x", "text")
-    if other in event:
-        raise DataError(f"the event has {other!r}, but this model takes {INPUT_NAMES[kind]}; send {piece!r}")
-    if kind != "series" and (more := [key for key in SERIES_KEYS if key in event]):
-        raise DataError(f"the event has {more[0]!r}, but this model takes {INPUT_NAMES[kind]}; leave it out")
+    piece = source.event_key
+    for key in PIECES:
+        if key != piece and key in event:
+            raise DataError(f"the event has {key!r}, but this model takes {source.takes}; send {piece!r}")
+    for key in OPTIONS:
+        if key not in source.event_options and key in event:
+            raise DataError(f"the event has {key!r}, but this model takes {source.takes}; leave it out")
     if event.get(piece) is None and not event.get("end"):
         raise DataError(f"the event has neither {piece!r} nor 'end'")
     if event.get(piece) is None and "time" in event:

@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import WrongData
+from ..tasks import classify
 from ..tasks.classify import Options
 from . import samples
 from .base import TidegateEstimator, fit_predictor, raise_value_errors
@@ -64,7 +65,7 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
                 raise WrongData(f"y has only one class, {classes.tolist()[0]!r}; give two or more")
             names = samples.format_classes(classes)
             self.predictor_ = fit_predictor(
-                self, "classify", options, samples.make_source(rows, [names[k] for k in codes], groups)
+                self, classify.KIND, options, samples.make_source(rows, [names[k] for k in codes], groups)
             )
             self.classes_ = classes
         return self

@@ -80,7 +80,7 @@ class Forecaster(TidegateEstimator, Parameters):
             exogenous = None if X is None else align_exogenous(timelines, X, several)
             steps = None if fh is None else to_relative(fh, timelines[0])
             options = self._make_options(timelines, exogenous, steps)
-            predictor = fit_predictor(self, "forecast", options, make_collection(timelines, exogenous))
+            predictor = fit_predictor(self, forecast.KIND, options, make_collection(timelines, exogenous))
             recorded = restore_options(Options, predictor.model.document["task"]["options"])
             # set together, once nothing can fail any more
             self.predictor_, self.options_ = predictor, recorded

@@ -27,6 +27,7 @@ class ArrayInput(PlainInput):
     """Plain numbers: rows are float32 [T, features]; the state stays empty."""
 
     kind = "array"
+    takes = "numbers"
     features: int
 
     def __init__(self, name: str, features: int) -> None:

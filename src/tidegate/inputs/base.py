@@ -57,8 +57,11 @@ class Input(ABC):
     """
 
     kind: ClassVar[str]
+    takes: ClassVar[str]  # what it takes, in messages
     noun: ClassVar[str] = "series"  # a whole input, in messages
     empty: ClassVar[str] = "no step"  # says in messages what an empty one has
+    event_key: ClassVar[str] = "x"  # where an event of `tidegate stream` has its piece
+    event_options: ClassVar[tuple[str, ...]] = ()  # what else such an event can have
     features: int | None = None
     size: int = 0
     ids: int = 1

@@ -27,6 +27,7 @@ class IdsInput(PlainInput):
     """Token ids: rows are int32 [T]; the state stays empty."""
 
     kind = "ids"
+    takes = "token ids"
     unfinished_error = "it has an unfinished word; this model takes token ids"
 
     def __init__(self, name: str, size: int) -> None:

@@ -56,6 +56,8 @@ class SeriesInput(Input):
     """
 
     kind = "series"
+    takes = "series of numbers"
+    event_options = ("time", "series")
     features: int
 
     def __init__(self, name: str, entry: dict[str, Any], transform: SeriesTransform) -> None:

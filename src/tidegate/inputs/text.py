@@ -57,7 +57,7 @@ class TextInput(PlainInput):
     """
 
     kind = "text"
-    noun = "text"
+    takes = noun = event_key = "text"
     empty = "no word"
 
     def __init__(self, name: str, entry: dict[str, Any], vocabulary: Mapping[str, Array]) -> None:

@@ -137,7 +137,9 @@ class Forecast(Answer):
         columns: Sequence[str],
         reason: str = "",
     ) -> None:
-        self._content = values if callable(values) else settle(values, reason)
+        self._content: tuple[Floats | None, str] | Floats | Callable[[], Floats] = (
+            (None, reason) if values is None else values
+        )
         self.quantiles, self.columns = list(quantiles), list(columns)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -154,10 +156,11 @@ class Forecast(Answer):
         return self._settle()[1]
 
     def _settle(self) -> tuple[Floats | None, str]:
-        """Return values and reason, and work them out first if need be."""
+        """Return values and reason, and work them out if they have not been read yet. A push does not wait for it."""
         content = self._content
-        if callable(content):
-            content = self._content = settle(content(), "")
+        if not isinstance(content, tuple):
+            values = content() if callable(content) else content
+            content = self._content = (values, "") if is_finite(values) else (None, NOT_FINITE)
         return content
 
     @property
@@ -205,12 +208,7 @@ class Forecast(Answer):
         return dict(zip(self.columns, numbers.T.tolist(), strict=True))
 
     def __repr__(self) -> str:
-        if not callable(self._content) and self._content[0] is None:
+        if isinstance(self._content, tuple) and self._content[0] is None:
             return f"Forecast(None, {self.reason!r})"
         shown = f"{', '.join(self.columns[:3])}{', ...' if len(self.columns) > 3 else ''}"
         return f"Forecast({shown}; quantiles {', '.join(map(str, self.quantiles))})"
-
-
-def settle(values: Floats | None, reason: str) -> tuple[Floats | None, str]:
-    """Return the values and the reason of a forecast: no values if one is not finite."""
-    return (values, reason) if values is None or is_finite(values) else (None, NOT_FINITE)

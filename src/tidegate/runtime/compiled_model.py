@@ -205,9 +205,8 @@ class CompiledModel:
         out = np.empty((B, self.width), np.float32)
         if B == 1:
             block = self.initial[None]
-            self.runner.run(
-                rows.reshape(K, 1, F), lengths.astype(np.int32), block, block.copy(), out, False, self.threads
-            )
+            steps = np.ascontiguousarray(rows.reshape(K, 1, F))
+            self.runner.run(steps, lengths.astype(np.int32), block, block.copy(), out, False, self.threads)
             return out
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))

@@ -171,9 +171,10 @@ class Pool(PoolRuns):
             self._roll_back()
             row = self._find_row(id)
             steps, state = self._compiled.source.finish(self._input_states[row])
-            rows, answers = self._begin_rows([id]), dict[int, list[Answer]]()
+            rows, answers = self._begin_rows([id]), list[tuple[int, Answer]]()
             self._apply([Event(0, id, steps, state, True)], answers)
-            found: Answer | list[Answer] = answers[0][0] if not per_step else answers[0] if steps.number else []
+            ((_, answer),) = answers
+            found: Answer | list[Answer] = [answer][: steps.number] if per_step else answer
             self._commit(rows)
             return found
 
@@ -252,13 +253,18 @@ class Pool(PoolRuns):
         """Push events with the lock held; return an answer for each, or if per_step a list of answers."""
         rounds, input_states, count = self._plan(events, per_step, is_alone)
         rows = self._begin_rows(list(input_states))
-        answers: dict[int, list[Answer]] = {}
+        answers: list[tuple[int, Answer]] = []
         for events_of_round in rounds:
             for batch in batches(events_of_round):
                 self._apply(batch, answers)
         for key, input_state in input_states.items():
             self._input_states[self._rows[key]] = input_state
-        found = [answers.get(i, []) for i in range(count)] if per_step else [answers[i][0] for i in range(count)]
+        found: list[Any] = [[] for _ in range(count)] if per_step else [None] * count
+        for position, answer in answers:
+            if per_step:
+                found[position].append(answer)
+            else:
+                found[position] = answer
         self._commit(rows)
         return found
 
@@ -271,7 +277,8 @@ class Pool(PoolRuns):
         remembered, because each of its answers needs a state block of its own. is_alone: there is one event, which
         errors need not name.
         """
-        compiled = self._compiled
+        source = self._compiled.source
+        is_alone_in_round = self._compiled.feeds_back or bool(self._compiled.memories)
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         next_round: dict[Hashable, int] = {}
@@ -279,44 +286,47 @@ class Pool(PoolRuns):
         try:
             for position, event in enumerate(events):
                 id, x, end, time = parse_event(event)
-                if id not in input_states:
-                    input_states[id] = self._find_input_state(id)
-                pieces, after = self._read(x, input_states[id], end, time, per_step)
-                input_states[id] = compiled.source.reset(after) if end else after
-                for k, (steps, state) in enumerate(pieces):
-                    is_last, is_silent = k + 1 == len(pieces), per_step and not steps.number
+                state = input_states[id] if id in input_states else self._find_input_state(id)
+                if per_step:
+                    parts, after = self._read_each(position, id, x, state, end, time)
+                else:
+                    steps, after = source.push(x, state, time, end)
+                    parts = (Event(position, id, own_rows(steps, x), after, end),)
+                input_states[id] = source.reset(after) if end else after
+                for part in parts:
                     number = next_round.get(id, 0)
                     if number == len(rounds):
                         rounds.append([])
-                    rounds[number].append(Event(position, id, steps, state, end and is_last, is_silent))
-                    is_alone_in_round = compiled.feeds_back or bool(compiled.memories)
-                    next_round[id] = number + ((end and is_last) or is_alone_in_round)
+                    rounds[number].append(part)
+                    if part.end or is_alone_in_round:
+                        next_round[id] = number + 1
         except TidegateError as error:
             if is_alone:
                 raise
             raise type(error)(f"event {position}: {error}; none of the events was applied") from error
         return rounds, input_states, position + 1
 
-    def _read(
-        self, x: Any, input_state: Any, end: bool, time: Any, per_step: bool
-    ) -> tuple[list[tuple[Steps, Any]], Any]:
-        """Return the steps that an event completes, with the input state after each, and the one after all.
+    def _read_each(
+        self, position: int, id: Hashable, x: Any, state: Any, end: bool, time: Any
+    ) -> tuple[Sequence[Event], Any]:
+        """Return the steps that an event completes as events of their own, and the input state after all.
 
-        They are in one piece, or if per_step one by one; an empty piece stands for none.
+        Without a step, a silent event stands for the end of the message.
         """
         source = self._compiled.source
-        if per_step:
-            pieces, after = source.push_each(x, input_state, time, end)
-            if not pieces:
-                pieces = [source.finish(source.reset(after))]
-        else:
-            steps, after = source.push(x, input_state, time, end)
-            pieces = [(steps, after)]
-        owned = [
-            (steps._replace(rows=steps.rows.copy()) if steps.rows is x or steps.rows.base is not None else steps, state)
-            for steps, state in pieces  # the caller may write the next event into the same array
-        ]
-        return owned, after
+        pieces, after = source.push_each(x, state, time, end)
+        if not pieces:
+            steps, empty = source.finish(source.reset(after))
+            return [Event(position, id, steps, empty, end, is_silent=True)], after
+        last = len(pieces) - 1
+        parts = [Event(position, id, own_rows(one, x), own, end and k == last) for k, (one, own) in enumerate(pieces)]
+        return parts, after
+
+
+def own_rows(steps: Steps, x: Any) -> Steps:
+    """Return steps whose rows nobody else writes to: the caller may write the next event into the same array x."""
+    rows = steps.rows
+    return steps._replace(rows=rows.copy()) if rows is x or (rows.base is not None and rows.flags.writeable) else steps
 
 
 def make_pool(compiled: CompiledModel, keep: int | None, content: Content) -> Pool:

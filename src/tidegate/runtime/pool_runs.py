@@ -83,8 +83,8 @@ class PoolRuns(Rows):
 
     # ---- events of one round
 
-    def _apply(self, batch: list[Event], answers: dict[int, list[Answer]]) -> None:
-        """Apply events of one round in one native call, and append their answers, by position."""
+    def _apply(self, batch: list[Event], answers: list[tuple[int, Answer]]) -> None:
+        """Apply events of one round in one native call, and append their answers with their positions."""
         compiled, rows = self._compiled, [self._rows[event.id] for event in batch]
         row_array = np.array(rows, np.int64)
         totals = dict(zip(rows, self._count_steps(row_array).tolist(), strict=True))
@@ -103,7 +103,7 @@ class PoolRuns(Rows):
                 write_step_count(block, totals[row])
             if not event.is_silent:
                 answer = make_answer(compiled, values, totals[row], event.input_state, block, event.end, scaling)
-                answers.setdefault(event.position, []).append(answer)
+                answers.append((event.position, answer))
             if event.end:
                 self._reset(row)
 
@@ -115,7 +115,7 @@ class PoolRuns(Rows):
             rows.repeat(counts), np.ascontiguousarray(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
         )
         ends = np.cumsum(counts).tolist()
-        return {i: (out[ends[i] - 1].copy(), None) for i, count in enumerate(counts) if count}
+        return {i: (out[ends[i] - 1], None) for i, count in enumerate(counts) if count}
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:
         """Run the restarts of events, as `_run_steps` does; their scalings come with the values."""

@@ -145,7 +145,7 @@ class Rows:
         self._outputs = np.empty((0, compiled.width), np.float32)
         self._input_states: list[Any] = []
         self._uses = 0  # how many times streams were used, all together
-        self._last_use = np.empty(0, np.int64)  # the number of a row's last use
+        self._last_use = np.empty(0, np.int64)  # the number of a row's last use, if some are kept only
         self._last_time = np.empty(0)  # its time, in seconds
         self._oldest: list[
             tuple[int, Hashable, int]
@@ -192,9 +192,10 @@ class Rows:
 
     def _commit(self, rows: Indices) -> None:
         """End a change that used these rows. The least recently used streams beyond `keep` are forgotten."""
-        self._last_use[rows] = np.arange(self._uses, self._uses + len(rows))
         self._last_time[rows] = monotonic()
-        self._uses += len(rows)
+        if self._keep is not None:
+            self._last_use[rows] = np.arange(self._uses, self._uses + len(rows))
+            self._uses += len(rows)
         if self._keep is None or len(self._rows) <= self._keep:
             self._mark = object()
             return
@@ -245,7 +246,7 @@ class Rows:
     def _grow(self, least: int) -> None:
         """Make room for at least this many new rows. The blocks come last, as their number is that of the rows.
 
-        New rows are not written to before streams begin in them, so the system gives them no memory before.
+        New rows are zeros that are not written to before streams begin in them, so they take no memory before.
         """
         old = len(self._blocks)
         size = old + max(FIRST_ROWS, old, least)
@@ -331,6 +332,6 @@ class Rows:
 
 def enlarge(array: npt.NDArray[Any], old: int, size: int) -> npt.NDArray[Any]:
     """Return a copy of the first `old` rows of an array, with room for `size` rows."""
-    larger = np.empty((size, *array.shape[1:]), array.dtype)
+    larger = np.zeros((size, *array.shape[1:]), array.dtype)
     larger[:old] = array[:old]
     return larger

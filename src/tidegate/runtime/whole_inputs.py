@@ -106,7 +106,7 @@ def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int
     compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads)
     for b, (i, length) in enumerate(zip(batch, lengths.tolist(), strict=True)):
         every = out[:length, b] if per_step else None
-        yield Result(i, out[b].copy() if every is None else every[-1].copy(), every, blocks[b], None)
+        yield Result(i, out[b] if every is None else every[-1], every, blocks[b], None)
 
 
 def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,8 +57,7 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
     """
     if question.file is None:
         raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
-    if question.text:
-        raise OptionError("--text is for messages, but this model takes series; leave it out")
+    check_flags({"text": question.text})
     source = read_unlabelled(question.file, options, predictor.model.input_section["columns"])
     check_source(source, predictor.model)
     names = [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
@@ -72,6 +72,12 @@ def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:
             window_ends(len(steps), Window(options.window), source, i)
     timed = {"times": [s.times for s in source.series]} if options.calendar else {}
     return {"rows": [s.values for s in source.series], **timed}
+
+
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Raise OptionError for a flag that series have no use for."""
+    if flags.get("text"):
+        raise OptionError("--text is for messages, but this model takes series; leave it out")
 
 
 def check_source(source: Collection, model: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..data.columns import MissingColumn
@@ -49,6 +50,10 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
 def predictor_inputs(source: Table, options: Any) -> dict[str, Any]:
     """Return the texts as the arguments of a predictor's `predict`."""
     return {"rows": source.column(options.text)}
+
+
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Do nothing: all flags apply to texts."""
 
 
 def check_source(source: Table, model: Any) -> None:

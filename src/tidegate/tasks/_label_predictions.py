@@ -46,11 +46,11 @@ class LabelPrediction:
 
         The second label and those after it are among the largest `top` of the same numbers, so the first is `label`.
         """
-        one, pairs = self.as_dict(), self.labels()
+        one, count = self.as_dict(), min(self.top or 1, len(self.answer.labels))
+        pairs: list[Any] = [*one.get("top", []), *[[None, None]] * count][:count]
         several = [separator.join(one["labels"])] if "labels" in one else []
         further = [cell for pair in pairs[1:] for cell in pair]
-        missing = [] if pairs else [None, None] * (min(self.top or 1, len(self.answer.labels)) - 1)
-        return [self.name, one["label"], one["score"], *several, *further, *missing]
+        return [self.name, one["label"], one["score"], *several, *further]
 
     def format(self) -> str:
         labels = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())

@@ -214,8 +214,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
     model = predictor.model
     options, section = restore_options(Options, model.document["task"]["options"]), model.input_section
     kind = INPUTS[section["kind"]]
-    if "text" in flags and not hasattr(options, "text"):
-        raise OptionError("--text is for messages, but this model takes series; leave it out")
+    kind.check_flags(flags)
     options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
     columns = section.get("columns")
     try:

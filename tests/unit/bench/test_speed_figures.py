@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tidegate import cells
+from tidegate.layers.recurrent import Recurrent
 from tidegate.nn import recurrent
 from tidegate.verify.mutants import mutants
 
@@ -219,15 +220,15 @@ def test_a_whole_fit_by_each_engine(bench, monkeypatch, tmp_path, messages, caps
 
 def test_what_stands_in_for_the_native_engine_answers_alike(bench):
     by_module = bench("common.fit_on").by_module
-    tape, random = cells.load("gru").tape, torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     shapes = {"W": (12, 3), "R": (12, 4), "b": (12,), "c": (12,)}
     t = {role: torch.randn(shape, generator=random) for role, shape in shapes.items()}
     x, start = torch.randn(8, 3, generator=random), {"h": torch.randn(3, 4, generator=random)}
-    layer = {"inputs": 3, "size": 4}
+    layer = Recurrent(inputs=3, size=4, tape=cells.load("gru").tape)
     for sizes in (torch.tensor([3, 2, 2, 1]), None):
         rows = x if sizes is not None else x[:6].reshape(2, 3, 3)
-        y, last = by_module(layer, tape, t, rows, sizes, start, True)
-        wanted, wanted_last = recurrent.run_fused(layer, tape, t, rows, sizes, start, True)
+        y, last = by_module(layer, t, rows, sizes, start, True)
+        wanted, wanted_last = recurrent.run_fused(layer, t, rows, sizes, start, True)
         torch.testing.assert_close(y, wanted)
         torch.testing.assert_close(last["h"], wanted_last["h"])
 

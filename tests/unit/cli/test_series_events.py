@@ -232,3 +232,30 @@ def test_verify_runs_the_rows_of_a_window(files: dict[str, Path], capsys: pytest
     for path in files.values():
         assert main(["verify", str(path), "--json"]) == 0
         capsys.readouterr()
+
+
+def test_each_step_of_an_event_has_a_result_of_its_own() -> None:
+    streams = Streams(Predictor(sample(features=2, size=4)), False, per_step=True)
+    result = streams.handle(b'{"stream": 1, "seq": 7, "x": [[1, 2], [3, 4]], "end": true}')
+    assert (result["stream"], result["seq"], result["final"], len(result["steps"])) == (1, 7, True, 2)
+    assert {key: result[key] for key in ("label", "score")} == result["steps"][-1]
+    text = Streams(Predictor(sample(size=4)), False, per_step=True)
+    assert text.handle(b'{"stream": 1, "text": "car"}')["steps"] == []
+    ended = text.handle(b'{"stream": 1, "end": true}')
+    assert (len(ended["steps"]), ended["final"], len(text.pool)) == (1, True, 0)
+
+
+def test_the_end_of_a_stream_that_never_began_is_answered_and_leaves_nothing() -> None:
+    streams = Streams(Predictor(sample(size=4)))
+    result = streams.handle(b'{"stream": "ghost", "end": true}')
+    assert result == {
+        "stream": "ghost",
+        "label": None,
+        "score": None,
+        "reason": "the message has no word",
+        "final": True,
+    }
+    assert list(streams.pool) == []
+    with pytest.raises(DataError, match="half of a surrogate pair"):
+        streams.handle(b'{"stream": 1, "text": "\\ud800"}')
+    assert list(streams.pool) == []

@@ -23,7 +23,7 @@ from remote_engine import Remote, build_program, redirect_native, write_script
 
 import shared
 from tidegate import _native, nn
-from tidegate.layers.pool import OVER
+from tidegate.layers.pool import OVER, Pool
 from tidegate.model import Model as File
 from tidegate.nn import native, pooling
 from tidegate.nn.packed import PackedLayout
@@ -244,7 +244,7 @@ def test_pools_have_the_gradients_of_the_closed_form(
     found = []
     for dtype in (torch.float32, torch.float64):
         x, score, bias = (v.detach().to(dtype).requires_grad_() for v in given)
-        layer = {"over": list(OVER), "size": size}
+        layer = Pool(size=size, over=OVER)
         y = pooling.pool(layer, {"score": score, "score_bias": bias}, x, entries, ends)
         y.pow(2).sum().backward()
         found.append([y, x.grad, score.grad, bias.grad])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from half_precision import torch_has_bf16_lstm
 
 from tidegate import _native, nn
 from tidegate.nn import native
@@ -52,7 +53,8 @@ def test_under_autocast_torch_runs_and_the_module_says_so(name: str, calls: list
     module = MODULES[name](3, 4)
     with torch.autocast("cpu", torch.bfloat16):
         assert not module.engine.startswith("native")
-        module(torch.zeros(5, 2, 3))
+        if name != "lstm" or torch_has_bf16_lstm():
+            module(torch.zeros(5, 2, 3))
     assert calls == []
     assert module.engine == f"native {name}"
 

@@ -196,5 +196,5 @@ def test_a_hook_for_all_modules_is_refused():
 def test_labels_must_fit():
     with pytest.raises(ModuleError, match="labels is one string, 'ab'; pass a list"):
         tidegate.from_torch(torch.nn.GRU(3, 2), labels="ab")
-    with pytest.raises(ModelFileError, match="labels: there are 3; the last layer has 4 outputs"):
+    with pytest.raises(ModelFileError, match="labels: there are 3; the output has 4 numbers"):
         tidegate.from_torch(torch.nn.GRU(3, 4), labels=["a", "b", "c"])

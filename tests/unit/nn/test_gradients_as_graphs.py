@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tidegate import nn
+from tidegate.layers.pool import Pool
 from tidegate.nn.embedding import embed
 from tidegate.nn.packed import PackedLayout
 from tidegate.nn.pooling import pool
@@ -109,7 +110,7 @@ def test_autocast_in_the_backward_pass_rounds_nothing():
 
 def test_a_pool_whose_score_comes_from_its_input():
     layout, ends = PackedLayout(torch.tensor([3, 2])), [torch.tensor([3, 1])]
-    layer = {"over": ["attention", "mean"]}
+    layer = Pool(size=4, over=("attention", "mean"))
 
     def gradient(x: Tensor, create_graph: bool) -> Tensor:
         x.requires_grad_()

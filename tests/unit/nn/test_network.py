@@ -16,6 +16,7 @@ from tidegate.layers.recurrent import Recurrent
 from tidegate.nn import Network, engine
 from tidegate.nn.ops import TorchOps
 from tidegate.nn.recurrent import run_all_states, run_tape
+from tidegate.runtime import compile
 from tidegate.tape import BINARY, UNARY, NumpyOps, Tape
 from tidegate.verify.samples import sample
 
@@ -147,3 +148,14 @@ def test_a_network_can_be_copied_and_pickled(way: Any) -> None:
     copied = way(network)
     assert torch.equal(copied(x, lengths), network(x, lengths))
     assert copied.state_dict().keys() == network.state_dict().keys()
+
+
+def test_the_sum_of_the_rows_of_several_ids_has_the_bits_of_the_engine() -> None:
+    model = sample(size=32, ids=3, over=(), outputs=None, softmax=False)
+    network = Network(model.layers)
+    network.load_tensors(dict(model.tensors))
+    x, lengths = np.random.default_rng(0).integers(0, 48, (9, 4, 3)), np.array([9, 3, 7, 1])
+    found = network(torch.from_numpy(x), torch.from_numpy(lengths)).detach().numpy()
+    states, out = np.zeros((4, model.state_bytes), np.uint8), np.empty((4, 32), np.float32)
+    compile(model).run(x.astype(np.int32), lengths.astype(np.int32), states, states.copy(), out, False, 1)
+    assert found.tobytes() == out.tobytes()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from half_precision import torch_has_bf16_lstm
 from torch.autograd import forward_ad, functional
 from torch.nn.utils import parametrizations, prune, rnn
 from transformed_modules import MODULES, assert_near, make_module, make_reference, random_input
@@ -169,8 +170,9 @@ def test_modes_and_devices_equal_the_reference_and_leave_nothing_behind(name):
         assert_near(module(x), right)
     with torch.no_grad():
         assert_near(module(x), right)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(module(x).double(), right, rtol=0.05, atol=0.05)
+    if torch_has_bf16_lstm() or not any(isinstance(part, nn.LSTM) for part in module.modules()):
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(module(x).double(), right, rtol=0.05, atol=0.05)
     assert_near(module(x), right)
     nothing = copy.deepcopy(module).to("meta")(x.to("meta"))
     assert nothing.shape == right.shape

@@ -7,20 +7,34 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tidegate import cells
 from tidegate.errors import ModelFileError, OptionError, TargetError
+from tidegate.layers import Builder, Layer
+from tidegate.layers.recurrent import Recurrent
 from tidegate.runtime import Predictor, compile
 from tidegate.runtime.offline import OfflineEngine, make_runner, reverse_rows, split_stages
 from tidegate.verify.samples import sample
 
-CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
+RECURRENCE: dict[str, Any] = {"tape": "gru", "cell": "gru", "dialect": {}}
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "embed": ("embed", {"rows": 5, "size": 4}),
+    "dense": ("dense", {"size": 4, "activation": "none"}),
+    "norm": ("norm", {"eps": 1e-5}),
+    "pool": ("pool", {"over": ["last"]}),
+    "ahead": ("conv", {"size": 4, "width": 3, "centred": True, "activation": "none"}),
+    "recurrent": ("recurrent", {"size": 4, **RECURRENCE}),
+    "bidirectional": ("bidirectional", {"size": 2, **RECURRENCE}),
+}
 
 
-def make_layers(*kinds: str, **adds: int) -> list[dict[str, Any]]:
-    """Make layers by kind, `ahead` for a centred convolution. adds: layer_3=1."""
-    layers = [dict(CONV) if kind == "ahead" else {"kind": kind} for kind in kinds]
-    for name, add in adds.items():
-        layers[int(name.removeprefix("layer_"))]["add"] = add
-    return layers
+def make_layers(*names: str, **adds: int) -> list[Layer]:
+    """Make layers of width 4. adds: layer_I -> the layer that it adds."""
+    builder = Builder(None if names[0] == "embed" else 4)
+    builder.add_tape(cells.load("gru"))
+    for i, name in enumerate(names):
+        kind, options = OPTIONS[name]
+        builder.add(kind, **options, **({"add": adds[f"layer_{i}"]} if f"layer_{i}" in adds else {}))
+    return builder.layers
 
 
 @pytest.mark.parametrize(
@@ -47,7 +61,7 @@ def make_layers(*kinds: str, **adds: int) -> list[dict[str, Any]]:
         ),
     ],
 )
-def test_where_a_chain_is_cut(layers: list[dict[str, Any]], stages: list[tuple[int, int]]) -> None:
+def test_where_a_chain_is_cut(layers: list[Layer], stages: list[tuple[int, int]]) -> None:
     assert split_stages(layers) == stages
 
 
@@ -110,6 +124,6 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise ValueError("too wide")
 
-    monkeypatch.setitem(compile.__globals__["BUILDERS"], "recurrent", refuse)
+    monkeypatch.setitem(compile.__globals__["BUILDERS"], Recurrent, refuse)
     with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
         make_runner(sample(features=3, size=4, direction="both"))

@@ -8,6 +8,7 @@ import pytest
 import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
+from tidegate.layers.dense import Dense
 from tidegate.runtime import Predictor, Scores, compile
 from tidegate.runtime.compiled_model import resolve_threads
 from tidegate.runtime.whole_inputs import split_batches
@@ -106,7 +107,7 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise ValueError("too wide")
 
-    monkeypatch.setitem(compile.__globals__["BUILDERS"], "dense", refuse)
+    monkeypatch.setitem(compile.__globals__["BUILDERS"], Dense, refuse)
     with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
         compile(sample(size=4, over=()))
 

@@ -11,9 +11,11 @@ import torch
 
 from tidegate import tasks
 from tidegate.data.table import Table
+from tidegate.model import Model
 from tidegate.nn import Network
-from tidegate.tape import Tape
+from tidegate.runtime import Predictor
 from tidegate.tasks.base import Batch
+from tidegate.train import job
 from tidegate.train.forward import NetworkOutputs
 from tidegate.train.loop import Run
 
@@ -30,8 +32,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
 def make_run(toy: Any, **options: Any) -> Run:
     table = Table("t.csv", {"text": TEXTS, "label": ["-"] * len(TEXTS)}, list(range(2, len(TEXTS) + 2)), "")
     problem = toy.prepare(table, None, toy.Options(**options))
-    network = Network(problem.layers, {name: Tape.from_json(tape) for name, tape in problem.tapes.items()})
-    network.load_tensors(problem.init_weights(network.shapes()))
+    network = Network(problem.layers)
+    network.load_tensors(problem.init_weights())
     return Run(network, problem)
 
 
@@ -78,3 +80,19 @@ def test_outputs_of_every_step_and_of_the_end_are_those_of_a_stream(toy: Any) ->
     for found, ends in ((whole, lengths), (shorter, early)):
         last = torch.stack([steps[n - 1, b] for b, n in enumerate(ends)])
         assert torch.allclose(found["polite"], last[:, 2:], atol=1e-6)
+
+
+def test_a_model_file_has_both_outputs_and_a_stream_answers_both(toy: Any, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("text,label\n" + "".join(f"{text},-\n" for text in TEXTS))
+    model = job.fit(toy.KIND, str(table), toy.Options(epochs=30, rate=0.02), str(tmp_path / "m"), threads=1)
+    predictor = Predictor(Model.load(tmp_path / "m"))
+    assert predictor.model.weights_hash == model.weights_hash
+    (whole,) = predictor.answers(["please wait"])
+    assert whole["polite"].label == "yes"
+    assert whole["long"].as_dict(False)["tags"] == ["long", "short"]
+    stream = predictor.stream()
+    for word in ("please ", "wait"):
+        last = stream.push(word)
+    last = stream.end()
+    assert last["polite"].values.tobytes() == whole["polite"].values.tobytes()

@@ -1,0 +1,165 @@
+"""Every output turns a node's numbers into answers, or says why there are none."""
+
+from __future__ import annotations
+
+import pickle
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import outputs
+from tidegate.errors import ModelFileError
+from tidegate.features.scaling import Scaling
+from tidegate.features.series import SeriesTransform, Window
+from tidegate.outputs import Answers, Scores
+from tidegate.outputs.base import NOT_FINITE, Context, Output
+from tidegate.outputs.forecast import Forecast
+from tidegate.outputs.tags import Tags
+
+NODE = {"from": "layers.4"}
+LABELS = {**NODE, "at": "end", "labels": ["a", "b"], "scores": "given", "calibration": None}
+ENTRIES: dict[str, dict[str, Any]] = {
+    "labels": {"kind": "labels", **LABELS},
+    "multilabel": {"kind": "multilabel", **LABELS, "threshold": 0.3},
+    "tags": {"kind": "tags", **NODE, "at": "step", "labels": ["O", "B"], "scores": "given"},
+    "values": {"kind": "values", **NODE, "at": "step", "labels": None},
+    "forecast": {
+        "kind": "forecast",
+        **NODE,
+        "at": "step",
+        "of": "x",
+        "columns": ["load"],
+        "horizon": 1,
+        "quantiles": [0.1, 0.9],
+        "head": "direct",
+    },
+}
+SOURCE = SimpleNamespace(transform=SeriesTransform(("load",), ("past",), window=Window(4, spread="window")))
+SCALING = Scaling(np.array([[10.0]]), np.array([[2.0]]), np.zeros((1, 1, 1)))
+
+
+def parse(of_kind: str, /, **changes: Any) -> Output:
+    return outputs.parse("y", ENTRIES[of_kind] | changes, 2 if "part" not in changes else 5, {"x": SOURCE})
+
+
+def floats(*numbers: float) -> Any:
+    return np.array(numbers, np.float32)
+
+
+@pytest.mark.parametrize("kind", outputs.kinds())
+def test_an_output_answers_or_says_why_not(kind: str) -> None:
+    output, context = parse(kind), Context(SCALING)
+    assert output.to_json() == ENTRIES[kind]
+    assert output.at == ENTRIES[kind]["at"]
+    answer = output.answer(floats(0.25, 0.75), context)
+    assert answer.values is not None
+    assert answer.reason == ""
+    assert "reason" not in answer.as_dict()
+    assert output.convert(floats(0.25, 0.75)[None], SCALING).shape == (1, *output.shape)
+    none = output.answer(floats(0, 0), context, "no step yet")
+    assert (none.values, none.reason, none.as_dict()["reason"]) == (None, "no step yet", "no step yet")
+    for bad in (np.nan, np.inf):
+        lost = output.answer(floats(0.5, bad), context)
+        assert (lost.values, lost.reason) == (None, NOT_FINITE)
+        assert None in lost.as_dict().values()
+    for one in (answer, none):
+        assert pickle.loads(pickle.dumps(one)).as_dict() == one.as_dict()
+
+
+@pytest.mark.parametrize("kind", outputs.kinds())
+def test_a_part_of_a_node_is_its_own(kind: str) -> None:
+    whole, part = parse(kind), parse(kind, part=[2, 4])
+    numbers = floats(9, 9, 0.25, 0.75, 9)
+    found = part.answer(numbers, Context(SCALING))
+    assert found.as_dict() == whole.answer(numbers[2:4], Context(SCALING)).as_dict()
+
+
+def test_scores_are_shortest_decimals_and_a_copy() -> None:
+    numbers = floats(0.1, 0.9)
+    scores = parse("labels").answer(numbers, Context())
+    assert scores.as_dict() == {"label": "b", "score": 0.9, "scores": {"a": 0.1, "b": 0.9}}
+    assert scores.as_dict(all_scores=False) == {"label": "b", "score": 0.9}
+    assert isinstance(scores, Scores)
+    assert scores.values is not numbers
+
+
+def test_several_labels_are_those_from_the_threshold_on() -> None:
+    output = parse("multilabel")
+    assert output.answer(floats(0.3, 0.2), Context()).as_dict(False) == {"label": "a", "score": 0.3, "labels": ["a"]}
+    assert output.select_labels(np.array([[0.2, 0.2], [0.4, 0.3]])) == [[], ["a", "b"]]
+
+
+def test_logits_become_probabilities() -> None:
+    zero = floats(0, 0)
+    for kind in ("labels", "multilabel", "tags"):
+        assert parse(kind, scores="logits").convert(zero[None]).tolist() == [[0.5, 0.5]]
+    large = parse("labels", scores="logits").convert(floats(1000, 0))
+    assert (large.tolist(), large.dtype) == ([1, 0], np.float32)
+
+
+def test_tags_of_several_steps() -> None:
+    tags = parse("tags").answer(np.array([[0.25, 0.75], [1, 0]], np.float32), Context())
+    assert isinstance(tags, Tags)
+    assert (tags.tags, tags.scores, repr(tags)) == (["B", "O"], [0.75, 1.0], "Tags(B O)")
+    assert tags.as_dict()["all_scores"] == [{"O": 0.25, "B": 0.75}, {"O": 1.0, "B": 0.0}]
+    assert parse("tags").answer(floats(0.25, 0.75), Context()).as_dict(False) == {"tags": ["B"], "scores": [0.75]}
+
+
+def test_a_forecast_is_in_the_units_of_the_data_and_in_order() -> None:
+    forecast = parse("forecast").answer(floats(1, -1), Context(SCALING))
+    assert isinstance(forecast, Forecast)
+    assert forecast.values is not None
+    assert forecast.values.tolist() == [[[8.0, 12.0]]]
+    lazy = parse("forecast", head="autoregressive").answer(
+        floats(0, 0), Context(roll=lambda: np.full((1, 1, 2), np.nan))
+    )
+    assert (lazy.values, lazy.reason) == (None, NOT_FINITE)
+
+
+def test_several_answers_are_a_mapping() -> None:
+    answers = Answers(
+        {"label": parse("labels").answer(floats(0, 1), Context()), "slots": Tags(None, ["O"], "no step yet")}
+    )
+    assert (list(answers), len(answers), "label" in answers, answers.keys()) == (
+        ["label", "slots"],
+        2,
+        True,
+        [*answers],
+    )
+    assert answers.reason == "no step yet"
+    assert answers.as_dict(False)["slots"] == {"tags": None, "scores": None, "reason": "no step yet"}
+    assert dict(answers.items())["label"].as_dict()["label"] == "b"
+    assert answers.values["slots"] is None
+    assert pickle.loads(pickle.dumps(answers)).as_dict() == answers.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("labels", {"kind": "tale"}, "outputs.y.kind: is 'tale'; expected one of forecast, labels"),
+        ("labels", {"at": "step"}, "outputs.y.at: is 'step'; expected 'end'"),
+        ("labels", {"labels": ["a"]}, "outputs.y.labels: there are 1; the output has 2 numbers"),
+        ("labels", {"scores": "none"}, "outputs.y.scores: is 'none'; expected one of"),
+        ("labels", {"calibration": {"factor": 0.0}}, "outputs.y.calibration.factor: is 0.0; expected a number above 0"),
+        ("labels", {"part": [3, 3]}, r"outputs.y.part\[1\]: is 3; expected an integer of 4 to 5"),
+        ("multilabel", {"threshold": 1}, "outputs.y.threshold: is 1; expected a number between 0 and 1"),
+        ("tags", {"labels": ["O", "O"]}, "outputs.y.labels: 'O' appears twice"),
+        ("values", {"labels": [""]}, "outputs.y.labels: is"),
+        ("forecast", {"of": "z"}, "outputs.y.of: is 'z'; expected the name of an input of kind 'series'"),
+        ("forecast", {"columns": ["heat"]}, "outputs.y.columns: is .*; expected names of past columns of inputs.x"),
+        ("forecast", {"quantiles": [0.9, 0.1]}, "outputs.y.quantiles: are .*; each must be greater"),
+        ("forecast", {"horizon": 2}, "outputs.y: needs 4 numbers; its node gives 2"),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_its_place(kind: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        parse(kind, **changes)
+
+
+def test_large_numbers_are_finite() -> None:
+    huge = floats(3e38, -3e38)
+    assert parse("values").answer(huge, Context()).values is not None
+    wide = Scaling(np.array([[0.0]]), np.array([[3e38]]), np.zeros((1, 1, 1)))
+    assert parse("forecast").answer(huge, Context(wide)).values is not None
