@@ -26,12 +26,12 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     own = check_common(place, entry, "step", width, "labels", "scores", "scheme")
     check_label_names(f"{place}.labels", entry["labels"], own)
     check_scores(place, entry)
-    check_scheme(f"{place}.scheme", entry, any(source.rows is not None for source in inputs.values()))
+    check_scheme(f"{place}.scheme", entry, inputs)
     return TagsOutput(name, entry, width)
 
 
-def check_scheme(place: str, entry: dict[str, Any], starts_anew: bool) -> None:
-    """Check that the tags of an entry follow its scheme. starts_anew: an input's steps do not follow each other.
+def check_scheme(place: str, entry: dict[str, Any], inputs: Mapping[str, Any]) -> None:
+    """Check that the tags of an entry follow its scheme, and that the steps of inputs follow each other.
 
     Raises ModelFileError.
     """
@@ -39,7 +39,7 @@ def check_scheme(place: str, entry: dict[str, Any], starts_anew: bool) -> None:
         raise ModelFileError(f"{place}: is {show(entry['scheme'])}; expected {BIO!r} or null")
     if entry["scheme"] is None:
         return
-    if starts_anew:
+    if any(source.rows is not None for source in inputs.values()):
         raise ModelFileError(f"{place}: is {BIO!r}, but the input starts anew for each answer; expected null")
     for label in entry["labels"]:
         if label != "O" and label.partition("-")[0] not in ("B", "I"):
