@@ -31,6 +31,12 @@ from .base import Flag, Question
 KIND = "classify"
 VERB = "predicts labels"
 INPUTS: Final[dict[str, ModuleType]] = {"text": _classified_texts, "series": _classified_series}
+EXAMPLES = """\
+  tidegate fit classify train.csv --text message --label intent \\
+      --out intent.safetensors
+  tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
+  tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
+  tidegate fit classify train.csv --out m.safetensors --resume"""
 UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
