@@ -121,6 +121,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 REDUCES: dict[str, Callable[[list[Any]], Any]] = {
     "first": lambda values: values[0],
     "mean": mean,
+    "min": min,
     "sum": sum,
     "len": len,
     "all": all,
@@ -241,6 +242,14 @@ TABLES = {
         "set = set | value = figures of others, in percent",
         where=lambda row: " " not in row["set"],
         source="",
+    ),
+    "tag": Table(
+        "tag",
+        "runs",
+        "set = set",
+        "intent = accuracy percent mean | slot F1 = span_f1 percent mean | each seed = span_f1 list hundredths | "
+        "whole sentences = sentence_accuracy percent mean | a word in a stream = us_a_word time min | "
+        "bytes of state = state_bytes , | model file = bytes MB mean",
     ),
     "forecast": Table(
         "forecast",
