@@ -23,7 +23,7 @@ from ._draws import draw_numbers
 from ._read import to_float64
 from ._series_check import check_entry
 from ._series_words import describe_input
-from .base import Indices, Input, Round, Rows, Steps, check_count, refuse_times
+from .base import Indices, Input, Round, Rows, Steps, check_count, new_tuple, refuse_times
 
 Floats = npt.NDArray[np.float64]
 BATCH_NUMBERS: Final = 1 << 21  # of the windows that are computed together
@@ -148,9 +148,9 @@ class SeriesInput(Input):
     def _to_steps(self, steps: Floats, after: SeriesState) -> Steps:
         """Return imputed steps as rows, or as the newest window."""
         if not self.reach:
-            return Steps(self.transform.scale_fixed(steps, after.series), len(steps))
+            return new_tuple(Steps, (self.transform.scale_fixed(steps, after.series), len(steps), None))
         is_full = len(steps) > 0 and after.ring is not None and len(after.ring) >= self.steps_needed
-        return Steps(self._no_rows, len(steps), [after.ring] if is_full else [])
+        return new_tuple(Steps, (self._no_rows, len(steps), [after.ring] if is_full else []))
 
     def finish(self, state: SeriesState) -> tuple[Steps, SeriesState]:
         return Steps(self._no_rows, 0, [] if self.reach else None), state

@@ -83,7 +83,7 @@ class TextInput(PlainInput):
 
     @cached_property
     def _calls(self) -> tuple[Callable[..., Any], ...]:
-        """What each push calls, looked up once: `feed` and `flush` of the tokenizer, and what gives tokens their ids."""
+        """What each push calls: `feed` and `flush` of the tokenizer, and what gives tokens their ids."""
         if self.ids == 1:
             return self.tokenizer.feed, self.tokenizer.flush, self.vocabulary.ids
         return self.words.splitter.feed, self.words.splitter.flush, self.words.ids
