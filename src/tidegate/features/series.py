@@ -107,7 +107,7 @@ class SeriesTransform:
         """Return the indices of the columns that have one of these roles."""
         return [i for i, role in enumerate(self.roles) if role in roles]
 
-    @property
+    @cached_property
     def fills(self) -> bool:
         """Whether missing numbers are replaced by the last number of their column."""
         return self.missing in ("ffill", "mask")

@@ -138,8 +138,7 @@ class Predictor:
         results = dict[int, tuple[Any, ...]]()
         for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
             for k, i in enumerate(positions):
-                own = None if scaling is None else compiled.source.select_context(scaling, k)
-                results[i] = values[k], all_values[k], blocks[k], own
+                results[i] = values[k], all_values[k], blocks[k], compiled.source.select_context(scaling, k)
         found = []
         for i, (steps, state) in enumerate(inputs):
             value, every, block, scaling = results.get(i, nothing)
