@@ -163,8 +163,9 @@ class Output(ABC):
     def answer(self, values: Floats, context: Context, reason: str = "") -> Answer:
         """Return the answer after a step.
 
-        values: the node's numbers [all]; or after every step of a whole input [T, all], if `per_step`. reason: why
-        there is no answer, or "".
+        values: the node's numbers [all]; or after every step of a whole input [T, all], if `per_step`. Nobody writes to
+        them later, so that an answer can keep them and convert them when it is first read. reason: why there is no
+        answer, or "".
         """
 
     def select_labels(self, scores: Array) -> list[list[str]]:
