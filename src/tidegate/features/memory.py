@@ -66,12 +66,13 @@ def update(
     times: datetime64[us] [T], if the calendar is used. Raises DataError.
     """
     time, gap = read_clock(state, times) if times is not None else (None, None)
-    steps, _, last = transform.impute(x, times, state.last if transform.fills else None)
-    if state.last is not None and not transform.fills:
-        last = steps[-1, : len(transform.columns)].copy() if len(steps) else state.last  # a view would keep all steps
-    return steps, SeriesState(
-        state.series, time, gap, last if state.last is not None else None, update_ring(transform, state, steps)
-    )
+    before, fills = state.last, transform.fills
+    steps, _, last = transform.impute(x, times, before if fills else None)
+    if before is None:
+        return steps, SeriesState(state.series, time, gap, None, update_ring(transform, state, steps))
+    if not fills:
+        last = steps[-1, : len(transform.columns)].copy() if len(steps) else before  # a view would keep all steps
+    return steps, SeriesState(state.series, time, gap, last, update_ring(transform, state, steps))
 
 
 def update_batch(

@@ -37,14 +37,15 @@ class OneWindow:
         if at.others and mean is not None and deviation is not None:
             self.statistics = mean[0][at.others], deviation[0][at.others]
         self.season_steps = self.reach - 1 + at.season_steps
+        self.forecasts = transform.forecast is not None
         ahead = transform.forecast.output_horizon if transform.forecast else 0
         self.no_base = np.zeros((1, ahead, transform.targets))
         self.no_base.flags.writeable = False  # scalings share it
 
     @np.errstate(over="ignore", invalid="ignore")
-    def standardise(self, ring: Floats) -> tuple[Rows, Indices, Scaling]:
+    def standardise(self, ring: Floats) -> tuple[Rows, Indices, Scaling | None]:
         """Return the window of these imputed steps [reach, width] as rows [1, K, features], K in an array, and its
-        scaling.
+        scaling if the transform forecasts.
         """
         w = self.window
         whole = ring[w.season :].astype(np.float64)
@@ -58,13 +59,17 @@ class OneWindow:
             centre = last if w.centre == "last" else mean
             if spread is None:
                 spread = np.sqrt(np.add.accumulate((moved - mean) ** 2, 0)[-1] / w.length)
-                spread = np.where(spread > FLAT * np.abs(moved).max(0), spread, 0.0)
+                spread = np.where(spread > FLAT * np.maximum.reduce(np.abs(moved), 0), spread, 0.0)
         assert spread is not None
-        divisor = spread if self.spread is not None or spread.all() else np.where(spread > 0, spread, 1.0)
+        divisor = spread
+        if self.spread is None and not np.logical_and.reduce(spread):
+            divisor = np.where(spread > 0, spread, 1.0)
         whole[:, self.windowed] = (moved - centre) / divisor
         if self.statistics is not None:
             whole[:, self.others] = (whole[:, self.others] - self.statistics[0]) / self.statistics[1]
         rows: npt.NDArray[np.float32] = whole.astype(np.float32).reshape(self.shape)
+        if not self.forecasts:
+            return rows, self.lengths, None
         base = ring[self.season_steps][None, :, self.targets] if len(self.season_steps) else self.no_base
         scaling = Scaling(centre[None, self.own_targets], spread[None, self.own_targets], base)
         return rows, self.lengths, scaling

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,7 @@ import numpy.typing as npt
 from .steps import Floats, Rows
 
 
-@dataclass(frozen=True)
-class Scaling:
+class Scaling(NamedTuple):
     """Converts B forecasts between the data's units and the model's: y = out x spread + centre + base.
 
     centre, spread: float64 [B, targets]; base: float64 [B, horizon, targets]. If the spread is 0, because a window is
@@ -54,4 +52,4 @@ def concat_scalings(scalings: list[Scaling]) -> Scaling:
     """Join the scalings of several batches of forecasts."""
     if len(scalings) == 1:
         return scalings[0]
-    return Scaling(*(np.concatenate([getattr(f, name) for f in scalings]) for name in ("centre", "spread", "base")))
+    return Scaling(*map(np.concatenate, zip(*scalings, strict=True)))

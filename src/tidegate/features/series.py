@@ -20,7 +20,7 @@ from ..errors import DataError
 from .calendar import encode_times
 from .frequency import Frequency
 from .scaling import Scaling as Scaling
-from .steps import Flags, Floats, Indices, Rows, as_slice, forward_fill, sum_steps, take_latest, zero_missing
+from .steps import LARGEST, Flags, Floats, Indices, Rows, as_slice, forward_fill, sum_steps, take_latest, zero_missing
 from .window import Window as Window
 
 ROLES: Final = ("target", "past", "known", "static")
@@ -28,10 +28,8 @@ MISSING: Final = ("error", "drop", "ffill", "mask")
 CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
-FEW: Final = 16  # numbers that Python compares sooner than NumPy
 FIRST: Final = np.arange(1)
 FLAT: Final = 1e-13  # relative to the largest number: what varies by less is constant, up to float64 rounding
-LARGEST: Final = float(np.finfo(np.float32).max)  # float64 can sum its square over a window
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class SeriesTransform:
         """Return the indices of the columns that have one of these roles."""
         return [i for i, role in enumerate(self.roles) if role in roles]
 
-    @property
+    @cached_property
     def fills(self) -> bool:
         """Whether missing numbers are replaced by the last number of their column."""
         return self.missing in ("ffill", "mask")
@@ -145,8 +143,8 @@ class SeriesTransform:
     def read_numbers(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
         """Return steps as float64 and which numbers are missing, None if none is. Raises DataError."""
         values = np.asarray(x, np.float64)
-        if len(values) == 1 and all(-LARGEST <= v <= LARGEST for v in values[0, :FEW].tolist()) and values.size <= FEW:
-            return values, None  # a stream waits for it
+        if np.vdot(values, values) <= LARGEST:  # so is the square of each, and none is NaN; a stream waits for it
+            return values, None
         usable = np.abs(values) <= LARGEST
         if usable.all():
             return values, None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
+LARGEST: Final = float(np.finfo(np.float32).max)  # float64 can sum its square over a window
 
 
 def forward_fill(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:

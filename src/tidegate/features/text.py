@@ -26,8 +26,10 @@ WORD_BYTES = 64  # a longer word is split; a stream's state has this much room f
 
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _BYTES = tuple(bytes([byte]) for byte in range(256))
-_ASCII_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
-_ASCII_SPACE = frozenset(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+_GROWING = {  # by kind, the ASCII bytes that a word which ends in them may go on after
+    "word": frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"),
+    "space": frozenset(range(128)).difference(b"\t\n\v\f\r\x1c\x1d\x1e\x1f "),
+}
 _SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # inside [] of a pattern
 
 
@@ -142,9 +144,11 @@ class Tokenizer:
         """
         if not isinstance(data, bytes):
             raise DataError(f"the tokenizer takes bytes, not {type(data).__name__}; encode text first")
-        if len(unfinished) >= WORD_BYTES:
-            raise StateError(f"the unfinished word has {len(unfinished)} bytes; expected less than {WORD_BYTES}")
-        whole = unfinished + data if unfinished else data
+        whole = data
+        if unfinished:
+            if len(unfinished) >= WORD_BYTES:
+                raise StateError(f"the unfinished word has {len(unfinished)} bytes; expected less than {WORD_BYTES}")
+            whole = unfinished + data
         if self.kind == "byte":
             return [_BYTES[byte] for byte in whole], b""
         if whole.isascii():
@@ -201,14 +205,11 @@ class Tokenizer:
         return [_BYTES[byte] for byte in self._fold_ascii(whole)]
 
     def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
-        tokens = _ascii_pattern(self.kind)(self._fold_ascii(whole))
-        if not whole or not self._grows(whole[-1]) or len(tokens[-1]) == WORD_BYTES:
+        kind = self.kind
+        tokens = _ascii_pattern(kind)(self._fold_ascii(whole))
+        if not whole or whole[-1] not in _GROWING[kind] or len(tokens[-1]) == WORD_BYTES:
             return tokens, b""
         return tokens, whole[-len(tokens.pop()) :]
-
-    def _grows(self, byte: int) -> bool:
-        """Return whether the word that ends in this ASCII byte may continue."""
-        return byte in _ASCII_WORD if self.kind == "word" else byte not in _ASCII_SPACE
 
     def _fold_ascii(self, whole: bytes) -> bytes:
         folded = whole.lower() if self.fold else whole

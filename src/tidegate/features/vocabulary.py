@@ -35,7 +35,7 @@ class Vocabulary:
         _check_layout(data, offsets)
         whole, bounds = data.tobytes(), offsets.tolist()
         self._tokens = [whole[start:end] for start, end in pairwise(bounds)]
-        self._ids = {token: index for index, token in enumerate(self._tokens)}
+        self._ids = _Ids((token, index) for index, token in enumerate(self._tokens))
         _check_tokens(whole, data, offsets, self._tokens)
         if len(self._ids) != len(self._tokens):
             first = next(index for index, token in enumerate(self._tokens) if self._ids[token] != index)
@@ -101,11 +101,10 @@ class Vocabulary:
         Args:
             tokens: as `Tokenizer.feed` returns them.
         """
-        known = self._ids
         if len(tokens) == 1:  # a stream waits for it
-            first = known.get(tokens[0], 0)
+            first = self._ids[tokens[0]]
             return self._every_id[first : first + 1]
-        return np.array([known.get(token, 0) for token in tokens], np.int32)
+        return np.array([*map(self._ids.__getitem__, tokens)], np.int32)
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return data (uint8) and offsets (int64), as the constructor takes them.
@@ -115,6 +114,13 @@ class Vocabulary:
         (b'ab', [0, 0, 1, 2])
         """
         return _arrays(self._tokens)
+
+
+class _Ids(dict[bytes, int]):
+    """The id of each token, 0 for those that are not there, which it does not add."""
+
+    def __missing__(self, token: bytes) -> int:
+        return 0
 
 
 def _arrays(tokens: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

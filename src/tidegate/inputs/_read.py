@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..features.steps import LARGEST
 
 
 def to_token_ids(x: Any, size: int, each: int = 1) -> npt.NDArray[np.int32]:
@@ -33,6 +34,8 @@ def to_float32(x: Any) -> npt.NDArray[np.float32]:
         raise DataError(f"the numbers are not an array: {error}") from error
     if values.dtype.kind not in "fiub":
         raise DataError(f"this model takes numbers; {type(x).__name__} of {values.dtype} was given")
+    if values.ndim == 1 and np.vdot(values, values) <= LARGEST:  # so float32 has each; sooner than to silence NumPy
+        return np.ascontiguousarray(values, np.float32)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(values, np.float32) if values.ndim else np.asarray(values, np.float32)
 
@@ -45,6 +48,8 @@ def to_float64(x: Any) -> npt.NDArray[np.float64]:
             values = values.astype(np.float64)
     except (ValueError, OverflowError) as error:
         raise DataError(f"the numbers are not an array: {error}") from error
+    if values.dtype == np.float64:
+        return values
     if values.dtype.kind not in "fiu":
         return np.asarray(to_float32(x), np.float64)
     return np.asarray(values, np.float64)

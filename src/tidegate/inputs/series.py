@@ -23,7 +23,7 @@ from ._draws import draw_numbers
 from ._read import to_float64
 from ._series_check import check_entry
 from ._series_words import describe_input
-from .base import Indices, Input, Round, Rows, Steps, check_count, refuse_times
+from .base import Indices, Input, Round, Rows, Steps, check_count, new_tuple, refuse_times
 
 Floats = npt.NDArray[np.float64]
 BATCH_NUMBERS: Final = 1 << 21  # of the windows that are computed together
@@ -148,9 +148,9 @@ class SeriesInput(Input):
     def _to_steps(self, steps: Floats, after: SeriesState) -> Steps:
         """Return imputed steps as rows, or as the newest window."""
         if not self.reach:
-            return Steps(self.transform.scale_fixed(steps, after.series), len(steps))
+            return new_tuple(Steps, (self.transform.scale_fixed(steps, after.series), len(steps), None))
         is_full = len(steps) > 0 and after.ring is not None and len(after.ring) >= self.steps_needed
-        return Steps(self._no_rows, len(steps), [after.ring] if is_full else [])
+        return new_tuple(Steps, (self._no_rows, len(steps), [after.ring] if is_full else []))
 
     def finish(self, state: SeriesState) -> tuple[Steps, SeriesState]:
         return Steps(self._no_rows, 0, [] if self.reach else None), state
@@ -234,7 +234,7 @@ class SeriesInput(Input):
 
     # ---- windows and scalings
 
-    def make_rows(self, restart: Sequence[Floats]) -> Iterator[tuple[Rows, Indices, Scaling]]:
+    def make_rows(self, restart: Sequence[Floats]) -> Iterator[tuple[Rows, Indices, Scaling | None]]:
         """Yield the windows of B restarts in batches: rows [B, K, features], their lengths [B] and their scaling."""
         window = self.transform.window
         assert window, "an input with a window"
@@ -254,7 +254,8 @@ class SeriesInput(Input):
         if self.transform.forecast is None:
             return None
         if self.reach:
-            return concat_scalings([part[2] for part in self.make_rows([s.ring for s in states if s.ring is not None])])
+            rings = [state.ring for state in states if state.ring is not None]
+            return concat_scalings([scaling for _, _, scaling in self.make_rows(rings) if scaling is not None])
         if len(states) > 1:
             return self.transform.fixed_scaling(np.array([state.series for state in states], np.int64), len(states))
         series = states[0].series
@@ -262,8 +263,8 @@ class SeriesInput(Input):
             self._scalings[series] = self.transform.fixed_scaling(series)
         return self._scalings[series]
 
-    def select_context(self, context: Scaling, i: int) -> Scaling:
-        return context.select(i)
+    def select_context(self, context: Scaling | None, i: int) -> Scaling | None:
+        return None if context is None else context.select(i)
 
     def not_continued_reason(self, state: SeriesState, known: bool = False, horizon: int | None = None) -> str:
         spec = self.transform.forecast

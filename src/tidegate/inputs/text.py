@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ..strictjson import show
 from ..tensors import Array
 from ._draws import draw_ids
 from ._read import to_token_ids
-from .base import PlainInput, Steps, refuse_times
+from .base import PlainInput, Steps, new_tuple, refuse_times
 
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
@@ -81,6 +81,13 @@ class TextInput(PlainInput):
         """The ids of words and of their features."""
         return WordFeatures(self.tokenizer, self.vocabulary, self._entry.get("features", ()))
 
+    @cached_property
+    def _calls(self) -> tuple[Callable[..., Any], ...]:
+        """What each push calls: `feed` and `flush` of the tokenizer, and what gives tokens their ids."""
+        if self.ids == 1:
+            return self.tokenizer.feed, self.tokenizer.flush, self.vocabulary.ids
+        return self.words.splitter.feed, self.words.splitter.flush, self.words.ids
+
     def prepare(self) -> TextInput:
         try:
             _ = self.words
@@ -102,11 +109,11 @@ class TextInput(PlainInput):
             x = x.encode() if x.isascii() else encode(x)
         elif not isinstance(x, bytes):
             raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
-        tokenizer, source = (self.tokenizer, self.vocabulary) if self.ids == 1 else (self.words.splitter, self.words)
-        tokens, state = tokenizer.feed(x, state)
+        feed, flush, find_ids = self._calls
+        tokens, state = feed(x, state)
         if end and state:
-            tokens, state = tokens + tokenizer.flush(state), b""
-        return Steps(source.ids(tokens), len(tokens)), state
+            tokens, state = tokens + flush(state), b""
+        return new_tuple(Steps, (find_ids(tokens), len(tokens), None)), state
 
     def read(self, x: Any, state: bytes) -> tuple[npt.NDArray[np.int32], bytes]:
         steps, state = self.push(x, state)

@@ -107,7 +107,7 @@ class ForecastOutput(Output):
             return Forecast(None, self.spec.quantiles, self.columns, reason)
         if context.roll is not None:
             return Forecast(context.roll, self.spec.quantiles, self.columns)
-        return Forecast(self.convert(values[None], context.scaling)[0], self.spec.quantiles, self.columns)
+        return Forecast(lambda: self.convert(values[None], context.scaling)[0], self.spec.quantiles, self.columns)
 
 
 class Forecast(Answer):

@@ -66,7 +66,11 @@ def make_context(
     """Return what an output needs to answer in the data's units."""
     if not output.feeds_back:
         return Context(compiled.source.context([state]) if scaling is None else scaling)
-    from .rollout import roll_out  # models that do not feed back need none of it
-
     start = block[None].copy(), values[None].copy(), [state]
-    return Context(roll=lambda: roll_out(compiled, *start)[0])
+
+    def roll() -> Any:
+        from .rollout import roll_out  # models that do not feed back need none of it
+
+        return roll_out(compiled, *start)[0]
+
+    return Context(roll=roll)

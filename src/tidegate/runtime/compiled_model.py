@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
@@ -167,7 +168,7 @@ class CompiledModel:
         if self.memories:
             return block, self.run_each(block, rows), None
         values = values.copy()
-        self.engine.run(as_batch(rows), np.array([number], np.int32), before[None], block[None], values[None], False, 1)
+        self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
         return block, values, None
 
     def run_each(self, block: Bytes, rows: npt.NDArray[Any]) -> Floats:
@@ -258,6 +259,14 @@ def read_step_count(block: Any) -> int:
 def write_step_count(block: Any, steps: int) -> None:
     """Write how many steps a state block, uint8 [state_bytes], has seen."""
     STEPS.pack_into(block, 0, steps)
+
+
+@lru_cache
+def length_of_one(steps: int) -> npt.NDArray[np.int32]:
+    """Return the lengths of a batch of one row, int32 [1], which is not to be written to."""
+    lengths = np.array([steps], np.int32)
+    lengths.flags.writeable = False
+    return lengths
 
 
 def as_batch(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:

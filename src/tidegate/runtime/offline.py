@@ -47,7 +47,7 @@ class StepStage:
 
         x: ids [T, B] or [T, B, ids], or float32 [T, B, inputs].
         """
-        states = np.tile(self.initial, (x.shape[1], 1))
+        states = self.initial[None].repeat(x.shape[1], 0)
         out = np.zeros((*x.shape[:2], self.outputs), np.float32)
         self.engine.run(x, lengths, states, np.empty_like(states), out, True, threads)
         return out
@@ -236,5 +236,7 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
 
 def reverse_rows(x: Array, lengths: Lengths) -> Array:
     """Reverse each row of x [T, B, ...] within its own length; the padding behind it stays in place."""
+    if lengths.min(initial=len(x)) == len(x):  # no padding
+        return np.ascontiguousarray(x[::-1])
     t = np.arange(len(x))[:, None]
     return np.ascontiguousarray(x[np.where(t < lengths, lengths - 1 - t, t), np.arange(x.shape[1])])

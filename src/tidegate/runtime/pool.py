@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError, TidegateError
-from ..inputs.base import Steps
+from ..inputs.base import Steps, new_tuple
 from ..outputs.base import Answer
 from .answers import make_answer
 from .compiled_model import CompiledModel, read_step_count
@@ -230,8 +230,11 @@ class Pool(PoolRuns):
 
     def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
-        for key in keys:
-            check_hashable(key)
+        try:
+            dict.fromkeys(keys)
+        except TypeError:
+            for key in keys:
+                check_hashable(key)
         return keys
 
     def _find_row(self, id: Hashable) -> int:
@@ -257,8 +260,8 @@ class Pool(PoolRuns):
         for events_of_round in rounds:
             for batch in batches(events_of_round):
                 self._apply(batch, answers)
-        for key, input_state in input_states.items():
-            self._input_states[self._rows[key]] = input_state
+        for row, input_state in zip(rows.tolist(), input_states.values(), strict=True):
+            self._input_states[row] = input_state
         found: list[Any] = [[] for _ in range(count)] if per_step else [None] * count
         for position, answer in answers:
             if per_step:
@@ -291,7 +294,7 @@ class Pool(PoolRuns):
                     parts, after = self._read_each(position, id, x, state, end, time)
                 else:
                     steps, after = source.push(x, state, time, end)
-                    parts = (Event(position, id, own_rows(steps, x), after, end),)
+                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False)),)
                 input_states[id] = source.reset(after) if end else after
                 for part in parts:
                     number = next_round.get(id, 0)
@@ -346,10 +349,11 @@ def unpickle(compiled: CompiledModel, keep: int | None, content: Content) -> Poo
 
 def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
     """Return an event's id, piece, end and time. Raises DataError."""
-    if not isinstance(event, tuple | list) or not 2 <= len(event) <= 4:
+    size = len(event) if type(event) is tuple or isinstance(event, tuple | list) else 0
+    if not 2 <= size <= 4:
         raise DataError("an event is (id, piece), (id, piece, end) or (id, piece, end, time)")
     check_hashable(event[0])
-    return event[0], event[1], bool(event[2]) if len(event) > 2 else False, event[3] if len(event) > 3 else None
+    return event[0], event[1], bool(event[2]) if size > 2 else False, event[3] if size > 3 else None
 
 
 def check_hashable(key: Any) -> None:

@@ -94,17 +94,17 @@ class PoolRuns(Rows):
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
         for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
-            totals[row] += event.steps.number
-            values, scaling = found[i] if i in found else (latest.get(row, self._outputs[row]), None)
+            position, _, steps, state, end, is_silent = event
+            count = totals[row] = totals[row] + steps.number
+            values, scaling = found[i] if i in found else (latest[row] if row in latest else self._outputs[row], None)
             latest[row] = values
             block = self._blocks[row]
             if restarts:
                 self._outputs[row] = values
-                write_step_count(block, totals[row])
-            if not event.is_silent:
-                answer = make_answer(compiled, values, totals[row], event.input_state, block, event.end, scaling)
-                answers.append((event.position, answer))
-            if event.end:
+                write_step_count(block, count)
+            if not is_silent:
+                answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
+            if end:
                 self._reset(row)
 
     def _run_steps(self, batch: list[Event], rows: Indices) -> dict[int, tuple[Floats, Any]]:

@@ -119,8 +119,8 @@ class Predictor:
         source, inputs = compiled.source, read_inputs(compiled, "predict", rows, times, series)
         require_answers(source, inputs)
         values = np.empty((len(inputs), compiled.width), np.float32)
-        for result in run_inputs(compiled, inputs):
-            values[result.position] = result.values
+        for results in run_inputs(compiled, inputs):
+            values[results.positions] = results.values
         if reason := source.explain_overflow(values):
             raise DataError(reason)
         return np.asarray(output.convert(values), np.float32)
@@ -139,15 +139,15 @@ class Predictor:
         """
         compiled = self._compiled
         inputs = read_inputs(compiled, "answers", rows, times, series)
-        results = {result.position: result for result in run_inputs(compiled, inputs)}
-        empty = np.zeros(compiled.width, np.float32)
+        nothing = np.zeros(compiled.width, np.float32), None, compiled.initial, None
+        results = dict[int, tuple[Any, ...]]()
+        for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
+            for k, i in enumerate(positions):
+                results[i] = values[k], all_values[k], blocks[k], compiled.source.select_context(scaling, k)
         found = []
         for i, (steps, state) in enumerate(inputs):
-            if i in results:
-                _, values, all_values, block, scaling = results[i]
-            else:
-                values, all_values, block, scaling = empty, None, compiled.initial, None
-            found.append(make_answer(compiled, values, steps.number, state, block, True, scaling, all_values))
+            value, every, block, scaling = results.get(i, nothing)
+            found.append(make_answer(compiled, value, steps.number, state, block, True, scaling, every))
         return found
 
     def classify(

@@ -18,7 +18,8 @@ from ..errors import DataError, OptionError
 from ..features.frequency import next_times
 from ..features.memory import SeriesState
 from ..features.scaling import concat_scalings
-from ..features.series import LARGEST, Scaling
+from ..features.series import Scaling
+from ..features.steps import LARGEST
 from ..inputs._read import to_float64
 from ..inputs.series import SeriesInput
 from ..outputs.forecast import Forecast, ForecastOutput

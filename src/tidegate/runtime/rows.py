@@ -168,7 +168,7 @@ class Rows:
 
         initial: the input states of new streams. input_states: whether the change touches input states too.
         """
-        known = [self._rows.get(key) for key in keys]
+        known = list(map(self._rows.get, keys))
         if None not in known:
             rows = np.array(known, np.int64)
             self._begin({}, rows, input_states)

@@ -17,18 +17,18 @@ BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
 WholeInput = tuple[Steps, Any]  # its steps, and the state of the input after them
 
 
-class Result(NamedTuple):
-    """What the layers give for a whole input.
+class Results(NamedTuple):
+    """What the layers give for B whole inputs that ran together.
 
-    position: of the input. values: the last layer's after the last step [width]. all_values: those after each step
-    [T, width], if an output needs them. block: the state of the layers. scaling: what the input gives outputs, if it
-    made the rows.
+    positions: of the inputs [B]. values: the last layer's after the last step [B, width]. all_values: those after each
+    step, B of [T, width], if an output needs them. blocks: the states of the layers [B, state_bytes]. scaling: what the
+    input gives outputs, if it made the rows.
     """
 
-    position: int
+    positions: list[int]
     values: Floats
-    all_values: Floats | None
-    block: Bytes
+    all_values: Sequence[Floats | None]
+    blocks: Bytes
     scaling: Any
 
 
@@ -68,8 +68,8 @@ def require_answers(source: Input, inputs: list[WholeInput]) -> None:
             raise DataError(f"{source.noun} {i}: {has}; this model's window needs {source.steps_needed}")
 
 
-def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Result]:
-    """Run all inputs that have an answer, and yield what the layers give for each, in any order."""
+def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Results]:
+    """Run all inputs that have an answer, and yield what the layers give for them, in any order."""
     source = compiled.source
     ready = [i for i, (steps, _) in enumerate(inputs) if source.is_ready(steps.number)]
     if source.rows is not None:
@@ -77,21 +77,21 @@ def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Re
         return
     lengths = [inputs[i][0].number for i in ready]
     for batch in split_batches(lengths, source.features or source.ids):
-        yield from run_batch(compiled, inputs, [ready[i] for i in batch])
+        yield run_batch(compiled, inputs, [ready[i] for i in batch])
 
 
-def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[int]) -> Iterator[Result]:
+def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[int]) -> Iterator[Results]:
     """Do `run_inputs` for an input that makes whole rows anew."""
     restart = [one for i in ready for one in inputs[i][0].restart or ()]
     at = 0
     for values, scaling in compiled.run_restarts(restart):
-        for k, one in enumerate(values):
-            context = compiled.source.select_context(scaling, k)
-            yield Result(ready[at], one, one[None], compiled.initial, context)
-            at += 1
+        B = len(values)
+        blocks = np.broadcast_to(compiled.initial, (B, len(compiled.initial)))
+        yield Results(ready[at : at + B], values, list(values[:, None]), blocks, scaling)
+        at += B
 
 
-def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int]) -> Iterator[Result]:
+def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int]) -> Results:
     """Run one batch of inputs together, padded to the longest."""
     rows = [inputs[i][0].rows for i in batch]
     per_step = any(output.per_step for output in compiled.outputs.values())
@@ -104,9 +104,9 @@ def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int
     blocks = np.empty_like(states)
     out = np.empty((T, B, compiled.width) if per_step else (B, compiled.width), np.float32)
     compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads)
-    for b, (i, length) in enumerate(zip(batch, lengths.tolist(), strict=True)):
-        every = out[:length, b] if per_step else None
-        yield Result(i, out[b] if every is None else every[-1], every, blocks[b], None)
+    if not per_step:
+        return Results(batch, out, [None] * B, blocks, None)
+    return Results(batch, out[lengths - 1, np.arange(B)], [out[:n, b] for b, n in enumerate(lengths)], blocks, None)
 
 
 def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:

@@ -81,6 +81,25 @@ def test_each_way_to_ask_gives_the_same_answers(name: str) -> None:
         assert whole == last
 
 
+@pytest.mark.parametrize("name", ["numbers", "fixed", "window", "rolled"])
+def test_an_answer_that_is_read_later_is_that_of_its_step(name: str) -> None:
+    predictor = MODELS[name][0]()
+    width = MODELS[name][1].shape[1]
+    rows = np.random.default_rng(0).standard_normal((12, width)).astype(np.float32)
+    stream = predictor.stream()
+    expected = [stream.push(row).as_dict() for row in rows]
+    stream, pool, row = predictor.stream(), predictor.pool(), np.empty(width, np.float32)
+    later, of_pool, together = [], [], predictor.pool().push([("a", one) for one in rows])
+    for values in rows:
+        row[:] = values  # callers may use an array again
+        later.append(stream.push(row))
+        of_pool += pool.push([("b", row), ("a", row)])[1:]
+        stream.push(np.empty((0, width), np.float32))
+    row[:] = 0
+    for answers in (later, of_pool, together):
+        assert [answer.as_dict() for answer in answers] == expected
+
+
 def test_a_message_without_a_step_has_no_answers_step_by_step() -> None:
     stream, pool = MODELS["text"][0]().stream(), MODELS["text"][0]().pool()
     assert stream.push("where", per_step=True) == []
