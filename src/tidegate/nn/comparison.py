@@ -105,18 +105,18 @@ def check_example(model: Model, example: Any) -> torch.Tensor:
         x = torch.as_tensor(example).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise ModuleError(f"example is {type(example).__name__}; expected a tensor, an input of like") from None
-    expected = model.input_section
-    if expected["kind"] == "ids":
+    (source,) = model.inputs.values()
+    if source.features is None:
         if x.is_floating_point() or x.dim() not in (1, 2):
             raise ModuleError(
                 f"example is {x.dtype} {list(x.shape)}; expected token ids, [rows, steps] or [steps, rows]"
             )
-        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < expected["size"]:
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < source.size:
             raise ModuleError(
-                f"example has ids from {int(x.min())} to {int(x.max())}; expected ids from 0 to {expected['size'] - 1}"
+                f"example has ids from {int(x.min())} to {int(x.max())}; expected ids from 0 to {source.size - 1}"
             )
         return x.long()
-    features = expected["features"]
+    features = source.features
     if x.dim() not in (2, 3) or x.shape[-1] != features:
         raise ModuleError(
             f"example has shape {list(x.shape)}; expected [rows, steps, {features}] or [steps, rows, {features}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ModelFileError
@@ -43,3 +43,8 @@ def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Outpu
         raise ModelFileError(f"{place}.kind: is {show(kind)}; expected one of {', '.join(kinds())}")
     output: Output = importlib.import_module(f"{__name__}.{kind}").parse(name, entry, width, inputs)
     return output
+
+
+def describe_numbers(outputs: Iterable[Output]) -> str:
+    """Say what the numbers of a node are where they are not yet those of its outputs' answers; "" otherwise."""
+    return "; ".join(text for output in outputs if (text := output.describe_numbers()))

@@ -60,6 +60,10 @@ def check_source(source: Table, model: Any) -> None:
     """Do nothing: a text fits any model of texts."""
 
 
+def columns_of(model: Any) -> None:
+    """Return None: the columns of texts are options."""
+
+
 def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
     """Leave out empty texts, if the options say so; return the source and notes about them."""
     return _messages.skip_empty(source, options)

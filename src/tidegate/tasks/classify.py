@@ -18,6 +18,7 @@ from ..data.table import Table
 from ..errors import OptionError
 from ..layers import Layer
 from ..layers.pool import OVER
+from ..model import Model
 from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
@@ -164,6 +165,12 @@ def find_input(source: Any, options: Options) -> ModuleType:
     return INPUTS["series" if series else "text"]
 
 
+def reader_of(model: Model) -> ModuleType:
+    """Return the module that reads what a model classifies."""
+    (source,) = model.inputs.values()
+    return INPUTS[source.kind]
+
+
 def find_output(options: Options) -> type[Classification]:
     """Return the problem's class: that of one label a row, or of any number."""
     return SingleLabel if options.label_separator is None else MultiLabel
@@ -212,11 +219,10 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
     An empty text has no answer, and counts as wrong.
     """
     model = predictor.model
-    options, section = restore_options(Options, model.document["task"]["options"]), model.input_section
-    kind = INPUTS[section["kind"]]
+    options, kind = restore_options(Options, model.document["task"]["options"]), reader_of(model)
     kind.check_flags(flags)
     options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
-    columns = section.get("columns")
+    columns = kind.columns_of(model)
     try:
         source = kind.read(file, options, columns)
     except MissingColumn as error:
@@ -243,7 +249,7 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Lab
     if top is not None and top < 1:
         raise OptionError(f"--top is {top}; it must be at least 1")
     model = predictor.model
-    kind, options = INPUTS[model.input_section["kind"]], restore_options(Options, model.document["task"]["options"])
+    kind, options = reader_of(model), restore_options(Options, model.document["task"]["options"])
     names, answers = kind.answer(predictor, question, options)
     made = [LabelPrediction(kind.KIND, name, answer, top) for name, answer in zip(names, answers, strict=True)]
     separator = options.label_separator or SEPARATOR
