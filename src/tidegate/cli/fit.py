@@ -21,27 +21,19 @@ from ._progress import Reporter
 if TYPE_CHECKING:
     from ..model import Model
 
-EXAMPLES = """\
-  tidegate fit classify train.csv --text message --label intent \\
-      --out intent.safetensors
-  tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
-  tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
-  tidegate fit forecast load.csv --horizon 48 --out load.safetensors
-  tidegate fit classify train.csv --out m.safetensors --resume"""
-
+EXAMPLES = ""  # the tasks have them
 USAGE = "tidegate fit {} FILE --out FILE [options]"
 
 
 def add_flags(parser: Parser) -> None:
     """Add a sub-command for each task, with flags made from the task's options."""
+    parser.set_examples("\n".join(tasks.load(name).EXAMPLES for name in tasks.names()))
     task_parsers = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
     for name in tasks.names():
         task = tasks.load(name)
         summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
-        blocks = [block for block in EXAMPLES.split("  tidegate") if block.startswith(f" fit {name} ")]
-        examples = "".join(f"  tidegate{block}" for block in blocks).rstrip()
         task_parser = task_parsers.add_parser(
-            name, help=summary, description=summary + ".", examples=examples, usage=USAGE.format(name)
+            name, help=summary, description=summary + ".", examples=task.EXAMPLES, usage=USAGE.format(name)
         )
         add_common_flags(task_parser)
         _flags.add_options(task_parser, task.Options)

@@ -116,8 +116,9 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
 
     Raises DataError.
     """
-    options = replace(options, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
-    options = _sizing.resolve_classifier(options, "series", row_lengths(source, options.window), len(labels))
+    options = replace(options, input=KIND, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
+    lengths = row_lengths(source, options.window)
+    options = _sizing.resolve_classifier(options, _sizing.resolve_for_series, lengths, len(labels))
     statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
     if valid is not None:
         valid = _series.read_collection(valid, options, options.label, source.columns)

@@ -31,7 +31,13 @@ from .base import Flag, Question
 
 KIND = "classify"
 VERB = "predicts labels"
-INPUTS: Final[dict[str, ModuleType]] = {"text": _classified_texts, "series": _classified_series}
+EXAMPLES = """\
+  tidegate fit classify train.csv --text message --label intent \\
+      --out intent.safetensors
+  tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
+  tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
+  tidegate fit classify train.csv --out m.safetensors --resume"""
+INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
 UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
@@ -51,7 +57,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         None,
         "what the data holds: texts, or series of numbers; default: series if --values, --id, --time, --layout or "
         "--calendar is given, or for arrays and folders",
-        choices=("text", "series"),
+        choices=tuple(INPUTS),
     )
     label_separator: str | None = option(
         None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)"
@@ -157,12 +163,12 @@ def find_input(source: Any, options: Options) -> ModuleType:
     if options.input is not None:
         return INPUTS[options.input]
     if isinstance(source, Table):
-        return INPUTS["text"]
+        return _classified_texts
     of_series = options.values, options.time, options.id, options.layout, options.calendar
     arrays = isinstance(source, Collection | np.ndarray | list | tuple)
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     series = any(of_series) or arrays or path.lower().endswith(".npz") or os.path.isdir(path)
-    return INPUTS["series" if series else "text"]
+    return _classified_series if series else _classified_texts
 
 
 def reader_of(model: Model) -> ModuleType:

@@ -46,6 +46,7 @@ from .base import Flag, Question
 
 KIND = "forecast"
 VERB = "forecasts"
+EXAMPLES = "  tidegate fit forecast load.csv --horizon 48 --out load.safetensors"
 INPUTS = {"series": _series}
 SCALED = "divide the errors of each channel by its standard deviation in training, so that they can be compared"
 SCORE_FLAGS = (

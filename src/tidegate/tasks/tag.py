@@ -29,6 +29,10 @@ from .base import Flag, Indices, Question
 
 KIND: Final = "tag"
 VERB: Final = "tags words"
+EXAMPLES: Final = """\
+  tidegate fit tag train.conll --out slots.safetensors
+  tidegate fit tag train.csv --tokens words --tags slots --label intent \\
+      --out slots.safetensors"""
 INPUTS: Final[dict[str, Any]] = {"text": _messages}
 PREDICTED: Final = (("text", "tokens", "tags"),)
 SCORE_FLAGS = (

@@ -52,7 +52,7 @@ class ModelGraph:
         else:
             assert steps is not None
             ctx = contexts.step_context(self.g, x, steps)
-        y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if x.name == "ids" else x)
+        y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if self.source.features is None else x)
         self.g.scope = "graph"
         self.add_outputs(ctx, y, next_states | self.next_steps(ctx, steps))
         doc = "Made by tidegate. T is time, B rows. To continue, feed each next.NAME back as NAME."
