@@ -38,10 +38,10 @@ class Tagger(TidegateEstimator, Parameters):
     X is a list of rows, each a list of words or a text, which is divided at white space. After fit: `predictor_` and
     `model_`, to stream, verify and export like any other model.
 
-    >>> X, y = ["to york", "to bonn", "from york", "from bonn"] * 5, [["O", "B-city"]] * 20
-    >>> tagger = Tagger(hidden=8, embed=8, epochs=20).fit([f"{x} {i}" for i, x in enumerate(X)], [[*t, "O"] for t in y])
-    >>> tagger.predict(["to york 3", ["from", "bonn", "4"]])
-    [['O', 'B-city', 'O'], ['O', 'B-city', 'O']]
+    >>> X = [f"{word} {city}" for word in ("to", "from", "near", "past") for city in ("york", "bonn", "rome", "oslo")]
+    >>> tagger = Tagger(hidden=16, embed=16, rate=0.02).fit(X, [["O", "B-city"]] * 16)
+    >>> tagger.predict(["to york", ["via", "bonn"]])
+    [['O', 'B-city'], ['O', 'B-city']]
     """
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Tagger:

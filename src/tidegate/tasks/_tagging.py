@@ -60,30 +60,30 @@ class Tagging(Problem):
             return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch)
         shorter = random.integers(1, batch.lengths + 1)
         whole, prefix = network.outputs(body, [batch.lengths, shorter], dropout)
-        of_label = (self.label_loss(whole, batch) + weight * self.label_loss(prefix, batch)) / (1 + weight)
-        total: torch.Tensor = self.tag_loss(whole, batch) + self.options.label_weight * of_label
-        return total
+        return self.loss(whole, batch, prefix)
 
-    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
-        total = self.tag_loss(outputs, batch)
-        if LABEL in self.outputs:
-            total = total + self.options.label_weight * self.label_loss(outputs, batch)
-        return total
+    def loss(self, outputs: Tensors, batch: Batch, prefix: Tensors | None = None) -> torch.Tensor:
+        """Compute the mean cross-entropy of the tags and, with label smoothing, of the labels.
 
-    def tag_loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
-        """Compute the mean cross-entropy of the tags that training has."""
+        prefix: the outputs after a prefix of each row, which count for the labels with a weight of their own. What
+        training did not have is left out.
+        """
         import torch
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(outputs[TAGS], torch.from_numpy(batch.targets[TAGS]), ignore_index=NO_TARGET)
+        def mean(y: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+            total = cross_entropy(y, targets, ignore_index=NO_TARGET, label_smoothing=smoothing, reduction="sum")
+            return total / max(1, int((targets != NO_TARGET).sum()))
 
-    def label_loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
-        """Compute the mean cross-entropy of the labels that training has, with label smoothing."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        targets, smoothing = torch.from_numpy(batch.targets[LABEL]), self.options.smoothing
-        return cross_entropy(outputs[LABEL], targets, ignore_index=NO_TARGET, label_smoothing=smoothing)
+        total = mean(outputs[TAGS], torch.from_numpy(batch.targets[TAGS]))
+        if LABEL not in self.outputs:
+            return total
+        labels, weight = torch.from_numpy(batch.targets[LABEL]), self.options.prefix
+        of_label = mean(outputs[LABEL], labels, self.options.smoothing)
+        if prefix is not None:
+            of_label = (of_label + weight * mean(prefix[LABEL], labels, self.options.smoothing)) / (1 + weight)
+        both: torch.Tensor = total + self.options.label_weight * of_label
+        return both
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
         """Compute the figures of held-out rows: of spans if the tags mark some, of tags, of labels, of whole rows."""

@@ -1,4 +1,4 @@
-"""Tag the words of texts, such as the slots of a request, and classify the whole: in a stream, word by word."""
+"""Tag each word, such as the slots of a request, and classify the whole."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from .base import Flag, Indices, Question
 KIND: Final = "tag"
 VERB: Final = "tags words"
 EXAMPLES: Final = """\
-  tidegate fit tag train.conll --out slots.safetensors
   tidegate fit tag train.csv --tokens words --tags slots --label intent \\
-      --out slots.safetensors"""
+      --out slots.safetensors
+  tidegate fit tag train.conll --valid valid.conll --out names.safetensors"""
 INPUTS: Final[dict[str, Any]] = {"text": _messages}
 PREDICTED: Final = (("text", "tokens", "tags"),)
 SCORE_FLAGS = (

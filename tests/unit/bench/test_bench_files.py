@@ -41,7 +41,7 @@ SMALL = {
         "0",
     ],
 }
-LONG = {"accuracy", "clone", "end_to_end", "forecast"}
+LONG = {"accuracy", "clone", "end_to_end", "forecast", "tag"}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {
     **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
@@ -126,6 +126,20 @@ def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatc
     assert found["trec"]["command"] == "python bench/accuracy.py trec --seeds 0"
     assert found["trec"]["figures"]["runs"] == [run]
     assert found["trec"]["figures"]["published"]
+    assert "0.5000" in capsys.readouterr().out
+
+
+def test_taggers_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):
+    figures = ("accuracy", "span_f1", "sentence_accuracy", "us_a_word", "state_bytes")
+    run = dict.fromkeys(figures, 0.5)
+    for name in ("snips", "atis"):
+        tag = bench("tag", name, "--seeds", 0, 1, "--out", tmp_path)
+        monkeypatch.setattr(tag, "measure_seeds", lambda name, seeds: [run for _ in seeds])
+        tag.main()
+    found = json.loads((tmp_path / "tag.json").read_text("utf-8"))
+    assert list(found) == ["atis", "snips"]
+    assert list(found["atis"]) == ABOUT
+    assert found["atis"]["figures"]["runs"] == [run, run]
     assert "0.5000" in capsys.readouterr().out
 
 

@@ -1,0 +1,95 @@
+"""Measure the tagger on public sets: slots and intent, with the defaults and no option but the seed, and its streams.
+
+Each model is trained on the official training split, with the validation split to select the weights; it is written,
+loaded again and scored on the official test split by the native runtime. A stream then reads the test split word by
+word. Writes bench/results/tag.json and keeps its other entries.
+
+    python bench/tag.py atis snips --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from common import fits, record
+
+from tidegate import load
+from tidegate.cli.score import measure
+from tidegate.data import catalogue
+from tidegate.data.table import read_table
+from tidegate.runtime import Predictor
+from tidegate.text_tables import format_table
+from tidegate.train import fit
+
+SETS = ["atis", "snips"]
+FIGURES = ("accuracy", "span_f1", "span_precision", "span_recall", "tag_accuracy", "sentence_accuracy")
+
+
+def main() -> None:
+    parser = record.make_parser(__doc__)
+    parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    args = parser.parse_args()
+    for name in args.sets:
+        figures = {"published": list(catalogue.get(name).published), "runs": measure_seeds(name, args.seeds)}
+        known = {**record.read(args.out, "tag"), name: record.with_provenance(figures, "torch")}
+        record.write(args.out, "tag", {key: known[key] for key in sorted(known)})
+    print(format_results(record.read(args.out, "tag")))
+
+
+def measure_seeds(name: str, seeds: list[int]) -> list[dict[str, Any]]:
+    files = catalogue.fetch(name)
+    return [measure_seed(name, files, seed) for seed in seeds]
+
+
+def measure_seed(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]:
+    """Fit, write, load and score a model, and return the figures of one seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "model.safetensors")
+        progress, start = fits.print_epochs(f"{name} seed {seed}"), time.perf_counter()
+        fit("tag", files["train"], valid=files["val"], label="label", seed=seed, out=out, progress=progress)
+        spent = time.perf_counter() - start
+        metrics = measure(out, str(files["test"])).as_dict()
+        streamed = measure_stream(load(out, threads=1), read_table(files["test"], ["tokens"]).column("tokens"))
+        figures = {key: metrics[key] for key in ("rows", *FIGURES, "unseen_tags")}
+        return {"seed": seed, **figures, **streamed, "wall_seconds": spent, "bytes": os.path.getsize(out)}
+
+
+def measure_stream(predictor: Predictor, texts: list[str]) -> dict[str, float]:
+    """Push the words of texts one by one into a stream; return the microseconds a word and the bytes of its state.
+
+    The tags of all words are compared with those of the whole text first.
+    """
+    stream, seconds = predictor.stream(), []
+    for text, whole in zip(texts, predictor.answers(texts), strict=True):
+        tags = []
+        for word in text.split():
+            start = time.perf_counter()
+            answer = stream.push(word + " ")["tags"]
+            seconds.append(time.perf_counter() - start)
+            tags += answer.tags
+        if tags != whole["tags"].tags:
+            raise SystemExit(f"a stream tags the words of {text!r} otherwise than the whole text")
+        state = stream.state.block.nbytes
+        stream.end()
+    cuts = statistics.quantiles(seconds, n=100)
+    return {"us_a_word": 1e6 * statistics.median(seconds), "us_a_word_99": 1e6 * cuts[98], "state_bytes": state}
+
+
+def format_results(results: dict[str, Any]) -> str:
+    rows = []
+    for name, entry in results.items():
+        runs = entry["figures"]["runs"]
+        means = [statistics.mean(run[key] for run in runs) for key in ("accuracy", "span_f1", "sentence_accuracy")]
+        times = [statistics.median(run[key] for run in runs) for key in ("us_a_word", "state_bytes")]
+        rows.append([name, len(runs), *(f"{mean:.4f}" for mean in means), f"{times[0]:.1f}", f"{times[1]:,.0f}"])
+    return format_table(["set", "seeds", "accuracy", "span F1", "sentences", "us a word", "bytes of state"], rows)
+
+
+if __name__ == "__main__":
+    main()
