@@ -145,7 +145,7 @@ def test_a_tape_is_known_by_its_equation_and_not_by_its_name() -> None:
     model = sample(size=6, features=3)
     document = model.document
     layer = document["graphs"]["layers"]["nodes"][0]
-    assert layer["kind"] == "recurrent"
+    assert layer["layer"] == "recurrent"
     layer["cell"], layer["dialect"] = "somebody's own", {"reset": "before"}
     assert "GRU" in ops(graph_of(Model(document, model.tensors)))
     document["tapes"]["gru"] = cells.load("gru", {"update": "replace"}).tape.to_json()

@@ -144,7 +144,7 @@ def test_the_output_of_a_file_chooses_the_same_tags() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"tags": ["O O"] + TAGS[1:]}, "t.csv:2: column 'tokens' has 4 tokens, column 'tags' has 2 tags"),
+    ({"tags": ["O O", *TAGS[1:]]}, "t.csv:2: column 'tokens' has 4 tokens, column 'tags' has 2 tags"),
     ({"tags": [" ".join("O" for _ in row.split()) for row in TAGS]}, "column 'tags' has only one tag, 'O'"),
     ({"labels": ["flight"] * 6}, "column 'label' has only one class, 'flight'"),
 ]
