@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +34,7 @@ class Scores(Answer):
 
     values: float32 [outputs], or None; if one is not finite, they become None, with a reason. reason: why values is
     None, else "". labels: the names of the outputs, or None. multi_label: whether an input may have any number of
-    labels: those with a value of at least `threshold`.
+    labels: those with a value of at least `threshold`. convert: makes the numbers of `values` when they are first read.
 
     >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
     >>> scores.label, scores.score, scores.top(1)
@@ -44,7 +45,7 @@ class Scores(Answer):
     ['rain', 'wind']
     """
 
-    __slots__ = ("_is_settled", "_reason", "_values", "labels", "multi_label", "threshold")
+    __slots__ = ("_convert", "_is_settled", "_reason", "_values", "labels", "multi_label", "threshold")
 
     def __init__(
         self,
@@ -53,8 +54,9 @@ class Scores(Answer):
         reason: str = "",
         multi_label: bool = False,
         threshold: float = THRESHOLD,
+        convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        self._values, self._reason, self._is_settled = values, reason, values is None
+        self._values, self._reason, self._is_settled, self._convert = values, reason, values is None, convert
         self.labels, self.multi_label, self.threshold = labels, multi_label, threshold
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,6 +79,8 @@ class Scores(Answer):
     def _settle(self) -> None:
         """Copy the values, which may be a stream's own, or give a reason if one is not finite. A push does not wait."""
         values = self._values
+        if values is not None and self._convert is not None:
+            values = self._convert(values)
         if values is not None and is_finite(values):
             self._values = values.copy()
         elif values is not None:

@@ -37,7 +37,6 @@ class LabelsOutput(Output):
         super().__init__(name, entry, width)
         self.labels = list(entry["labels"])
         self.from_logits = entry["scores"] == LOGITS
-        self.converts = self.from_logits or self.part is not None
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
@@ -46,7 +45,7 @@ class LabelsOutput(Output):
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
         if reason or values is None:
             return Scores(None, self.labels, reason)
-        return Scores(self.convert(values) if self.converts else values, self.labels)
+        return Scores(self.select(values), self.labels, convert=softmax if self.from_logits else None)
 
     def select_labels(self, scores: Floats) -> list[list[str]]:
         return select_labels(scores, self.labels, False)

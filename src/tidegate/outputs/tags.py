@@ -15,6 +15,7 @@ from .base import NOT_FINITE, Answer, Context, Output, check_common, is_finite, 
 
 BIO: Final = "bio"
 SCHEMES: Final = (None, BIO)
+LEAST: Final = np.float32(-np.inf)
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -26,12 +27,12 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     own = check_common(place, entry, "step", width, "labels", "scores", "scheme")
     check_label_names(f"{place}.labels", entry["labels"], own)
     check_scores(place, entry)
-    check_scheme(f"{place}.scheme", entry, any(source.rows is not None for source in inputs.values()))
+    check_scheme(f"{place}.scheme", entry, inputs)
     return TagsOutput(name, entry, width)
 
 
-def check_scheme(place: str, entry: dict[str, Any], starts_anew: bool) -> None:
-    """Check that the tags of an entry follow its scheme. starts_anew: an input's steps do not follow each other.
+def check_scheme(place: str, entry: dict[str, Any], inputs: Mapping[str, Any]) -> None:
+    """Check that the tags of an entry follow its scheme, and that the steps of inputs follow each other.
 
     Raises ModelFileError.
     """
@@ -39,7 +40,7 @@ def check_scheme(place: str, entry: dict[str, Any], starts_anew: bool) -> None:
         raise ModelFileError(f"{place}: is {show(entry['scheme'])}; expected {BIO!r} or null")
     if entry["scheme"] is None:
         return
-    if starts_anew:
+    if any(source.rows is not None for source in inputs.values()):
         raise ModelFileError(f"{place}: is {BIO!r}, but the input starts anew for each answer; expected null")
     for label in entry["labels"]:
         if label != "O" and label.partition("-")[0] not in ("B", "I"):
@@ -55,7 +56,7 @@ class Tags(Answer):
 
     values: float32 [T, tags], the probability of each tag after each step, or None. reason: why values is None, else
     "". labels: the names of all tags. chosen: int64 [T], the index of each step's tag; None: that of the largest
-    probability.
+    probability. logits: the values are converted to probabilities when they are first read.
 
     >>> tags = Tags(np.array([[0.25, 0.75], [1.0, 0.0]], np.float32), ["O", "B-city"])
     >>> tags.tags, tags.scores
@@ -64,38 +65,60 @@ class Tags(Answer):
     {'tags': ['B-city', 'O'], 'scores': [0.75, 1.0]}
     """
 
-    __slots__ = ("_chosen", "_reason", "_values", "labels")
+    __slots__ = ("_chosen", "_is_settled", "_logits", "_reason", "_values", "labels")
 
     def __init__(
-        self, values: Floats | None, labels: list[str], reason: str = "", chosen: Indices | None = None
+        self,
+        values: Floats | None,
+        labels: list[str],
+        reason: str = "",
+        chosen: Indices | None = None,
+        logits: bool = False,
     ) -> None:
-        self._values, self.labels, self._reason = values, labels, reason
-        self._chosen = values.argmax(-1) if chosen is None and values is not None else chosen
+        self._values, self.labels, self._reason, self._is_settled = values, labels, reason, values is None
+        self._chosen, self._logits = chosen, logits
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tags, (self._values, self.labels, self._reason, self._chosen)
+        return Tags, (self.values, self.labels, self.reason, self._chosen)
 
     @property
     def values(self) -> Floats | None:
         """The probability of each tag after each step: float32 [T, tags], or None."""
+        if not self._is_settled:
+            self._settle()
         return self._values
 
     @property
     def reason(self) -> str:
         """Why there are no values; "" if there are."""
+        if not self._is_settled:
+            self._settle()
         return self._reason
+
+    def _settle(self) -> None:
+        """Convert the values, or give a reason if one is not finite. A push does not wait for it."""
+        if self._values is not None:
+            values = softmax(self._values) if self._logits else self._values
+            self._values, self._reason = (values, "") if is_finite(values) else (None, NOT_FINITE)
+        self._is_settled = True
+
+    @property
+    def chosen(self) -> Indices | None:
+        """The index of each step's tag, int64 [T]; None without values."""
+        if self.values is None or self._chosen is not None:
+            return None if self.values is None else self._chosen
+        return np.asarray(self.values.argmax(-1))
 
     @property
     def tags(self) -> list[str] | None:
         """The tag of each step: that of the largest probability which may follow; None without values."""
-        return None if self._chosen is None else [self.labels[i] for i in self._chosen.tolist()]
+        return None if (chosen := self.chosen) is None else [self.labels[i] for i in chosen.tolist()]
 
     @property
     def scores(self) -> list[float] | None:
         """The probability of each step's tag; None without values."""
-        if self._values is None or self._chosen is None:
-            return None
-        return shortest_decimals(self._values[np.arange(len(self._values)), self._chosen])
+        values, chosen = self.values, self.chosen
+        return None if values is None or chosen is None else shortest_decimals(values[np.arange(len(values)), chosen])
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
         """Return a dict for JSON: `tags` and their `scores`, one for each step.
@@ -104,15 +127,15 @@ class Tags(Answer):
         None, and `reason` says why.
         """
         result: dict[str, Any] = {"tags": self.tags, "scores": self.scores}
-        if self._values is None:
-            return {**result, "reason": self._reason}
+        if self.values is None:
+            return {**result, "reason": self.reason}
         if all_scores:
-            rows = [dict(zip(self.labels, shortest_decimals(row), strict=True)) for row in self._values]
+            rows = [dict(zip(self.labels, shortest_decimals(row), strict=True)) for row in self.values]
             result["all_scores"] = rows
         return result
 
     def __repr__(self) -> str:
-        return f"Tags(None, {self._reason!r})" if self._values is None else f"Tags({' '.join(self.tags or [])})"
+        return f"Tags(None, {self.reason!r})" if self.values is None else f"Tags({' '.join(self.tags or [])})"
 
 
 class TagsOutput(Output):
@@ -139,13 +162,11 @@ class TagsOutput(Output):
 
     def follow(self, values: Floats, memory: int) -> Indices:
         """Return 1 and the index of each step's tag: the largest number of those that may follow the tag before."""
-        own = self.select(values)
-        other = np.where(self.inside, -np.inf, own)
-        best = other.argmax(-1)
         found = []
-        for row, index, most in zip(own, best.tolist(), other.max(-1).tolist(), strict=True):
+        for row in self.select(values):
+            index = int(np.where(self.inside, LEAST, row).argmax())
             inner = self.inner[memory]
-            wins = inner >= 0 and (row[inner] > most or (row[inner] == most and inner < index))
+            wins = inner >= 0 and (row[inner] > row[index] or (row[inner] == row[index] and inner < index))
             memory = 1 + (inner if wins else index)
             found.append(memory)
         return np.array(found, np.int64)
@@ -158,9 +179,6 @@ class TagsOutput(Output):
         """Return the tag of a step, or the tags of several. values: those of the node [all] or [T, all]."""
         if reason or values is None:
             return Tags(None, self.labels, reason)
-        scores = self.convert(values)
-        if not is_finite(scores):
-            return Tags(None, self.labels, NOT_FINITE)
         memory = None if context is None else context.memory
         chosen = None if memory is None else memory - 1
-        return Tags(scores.reshape(-1, self.width).copy(), self.labels, "", chosen)
+        return Tags(self.select(values).reshape(-1, self.width).copy(), self.labels, "", chosen, self.from_logits)

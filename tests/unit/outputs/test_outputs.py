@@ -23,7 +23,7 @@ LABELS = {**NODE, "at": "end", "labels": ["a", "b"], "scores": "given", "calibra
 ENTRIES: dict[str, dict[str, Any]] = {
     "labels": {"kind": "labels", **LABELS},
     "multilabel": {"kind": "multilabel", **LABELS, "threshold": 0.3},
-    "tags": {"kind": "tags", **NODE, "at": "step", "labels": ["O", "B"], "scores": "given"},
+    "tags": {"kind": "tags", **NODE, "at": "step", "labels": ["O", "B"], "scores": "given", "scheme": None},
     "values": {"kind": "values", **NODE, "at": "step", "labels": None},
     "forecast": {
         "kind": "forecast",

@@ -24,7 +24,14 @@ def tagger() -> Predictor:
     model = sample(size=6, over=("last",))
     document = model.document
     (entry,) = document["outputs"].values()
-    tags = {"kind": "tags", "from": entry["from"], "part": [0, 3], "at": "step", "labels": ["O", "B", "I"]}
+    tags = {
+        "kind": "tags",
+        "from": entry["from"],
+        "part": [0, 3],
+        "at": "step",
+        "labels": ["O", "B", "I"],
+        "scheme": "bio",
+    }
     label = entry | {"labels": ["yes", "no"], "part": [3, 5]}
     document["outputs"] = {"slots": tags | {"scores": "given"}, "intent": label}
     return Predictor(Model(document, model.tensors), threads=1)
