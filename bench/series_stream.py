@@ -111,7 +111,7 @@ def write_waves(folder: Path) -> Path:
 
 def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
     """Measure one model; error and bits first."""
-    transform = SeriesTransform.from_json(predictor.model.input_section, predictor.model.tensors)
+    transform = load("forecast").restore(predictor.model)[1]
     reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
     checks = {"error": largest_error(predictor, transform, x), **check_bits(predictor, transform, series, x)}

@@ -172,33 +172,15 @@ class Model:
         return self._outputs
 
     @property
-    def input_section(self) -> dict[str, Any]:
-        """The input, together with what an output forecasts of its columns."""
-        entry: dict[str, Any] = self.document["inputs"]["x"]
-        if entry["kind"] == "series":
-            forecast = self._output("forecast")
-            entry["answer"] = None if forecast is None else {k: forecast[k] for k in ("horizon", "quantiles", "head")}
-            targets = [] if forecast is None else forecast["columns"]
-            entry["roles"] = [
-                "target" if name in targets else role
-                for name, role in zip(entry["columns"], entry["roles"], strict=True)
-            ]
-        return entry
-
-    def _output(self, *kinds: str) -> dict[str, Any] | None:
-        """Return the first output of one of these kinds."""
-        return next((entry for entry in self._document["outputs"].values() if entry["kind"] in kinds), None)
-
-    @property
     def labels(self) -> list[str] | None:
         """The labels in the order of the outputs; None for a model without labels."""
-        entry = self._output("labels", "multilabel")
-        return None if entry is None else list(entry["labels"])
+        found = next((output for output in self._outputs.values() if output.classifies), None)
+        return None if found is None or found.labels is None else list(found.labels)
 
     @property
     def multi_label(self) -> bool:
         """Whether several labels may apply at once."""
-        return self._output("multilabel") is not None
+        return any(output.gives_several for output in self._outputs.values())
 
     @property
     def state_schema(self) -> list[dict[str, Any]]:

@@ -136,6 +136,15 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s'[: count != 1]}"
 
 
+def join_names(names: Sequence[str], most: int = 12) -> str:
+    """Join names by commas; of more than `most`, the first ones.
+
+    >>> join_names(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def format_size(count: int) -> str:
     """Format a number of bytes for people.
 

@@ -5,49 +5,77 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-
-NOT_KINDS = ("name", "ends_in", "op")  # attributes that hold the same words with another meaning
-FROZEN = ("document/upgrade.py",)  # reads formats of the past, which get no new kinds
+from typing import NamedTuple
 
 
-def find_switches(package: Path, room: str, kinds: set[str]) -> list[str]:
-    """List the switches on `kinds` outside their room: file, line and code.
+class Switch(NamedTuple):
+    """Code that depends on a kind. file: within the package. words: the kinds that it names."""
 
-    A switch is a comparison with a kind (`==`, `in`, `match`), or a table with kinds as its keys.
+    file: str
+    line: int
+    words: tuple[str, ...]
+    code: str
+
+
+# Words of other vocabularies: the file, the words, the beginning of the code, and what the words mean there.
+OTHERS = (
+    ("document/upgrade.py", (), "", "reads formats of the past, which get no new kinds"),
+    ("data/candidates.py", ("text",), "table.kind(name)", "what the cells of a column hold"),
+    ("data/table.py", ("text",), "(kind := self.kind(name))", "what the cells of a column hold"),
+    ("data/table_cells.py", ("text",), "'text' in kinds", "what the cells of a column hold"),
+    ("tasks/_classified_texts.py", ("text",), "kind ==", "what the cells of a column hold"),
+    ("data/lookalikes.py", ("series",), "unit !=", "a noun without a plural of its own, in messages"),
+    ("tasks/_holdout.py", ("series",), "noun", "a noun without a plural of its own, in messages"),
+    ("tasks/_label_predictions.py", ("labels",), "'labels' in one", "a key of an answer's JSON"),
+    ("layers/embed.py", ("ids",), "", "an option of the layer"),
+    ("train/checkpoint.py", ("values",), "set(document)", "a key of a checkpoint"),
+    ("formats/c/recurrent.py", ("norm",), "ins.name", "an operation of tapes"),
+    ("nn/", ("softmax",), "model.layers[-1].ends_in", "a function"),
+)
+
+
+def find_switches(package: Path, room: str, kinds: set[str]) -> list[Switch]:
+    """List the switches on `kinds` outside their room.
+
+    A switch is a comparison with a kind (`==`, `in`, `match`), a table with kinds as its keys, or a list of them.
     """
     others = (path for path in sorted(package.rglob("*.py")) if path.relative_to(package).parts[0] != room)
-    files = (path for path in others if path.relative_to(package).as_posix() not in FROZEN)
     return [
-        f"{path.relative_to(package).as_posix()}:{node.lineno}: {ast.unparse(node)[:80]}"
-        for path in files
-        for node in list_switches(ast.parse(path.read_text("utf-8")), kinds)
+        Switch(path.relative_to(package).as_posix(), node.lineno, words, ast.unparse(node))
+        for path in others
+        for node, words in list_switches(ast.parse(path.read_text("utf-8")), kinds)
     ]
 
 
-def list_switches(tree: ast.AST, kinds: set[str]) -> Iterator[ast.expr]:
-    """Iterate over the switches in a syntax tree."""
+def is_other(switch: Switch, other: tuple[str, tuple[str, ...], str, str]) -> bool:
+    """Tell whether the words of a switch are of another vocabulary, as an entry of `OTHERS` says."""
+    file, words, code, _ = other
+    return switch.file.startswith(file) and (not words or {*switch.words} <= {*words}) and switch.code.startswith(code)
+
+
+def list_switches(tree: ast.AST, kinds: set[str]) -> Iterator[tuple[ast.expr, tuple[str, ...]]]:
+    """Iterate over the switches in a syntax tree, each with the kinds that it names."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and compares(node, kinds):
-            yield node
-        elif isinstance(node, ast.MatchValue) and names_kind(node.value, kinds):
-            yield node.value
-        elif isinstance(node, ast.Dict) and len(node.keys) > 1 and all(names_kind(key, kinds) for key in node.keys):
-            yield node
+        if isinstance(node, ast.Compare):
+            words = [word for side in (node.left, *node.comparators) for word in names_kinds(side, kinds)]
+        elif isinstance(node, ast.Dict) and len(node.keys) > 1 and all(node.keys):
+            words = all_kinds([key for key in node.keys if key], kinds)
+        elif isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 1:
+            words = all_kinds(node.elts, kinds)
+        else:
+            words = names_kinds(node.value, kinds) if isinstance(node, ast.MatchValue) else []
+        if words:
+            yield node.value if isinstance(node, ast.MatchValue) else node, tuple(words)  # type: ignore[misc]
 
 
-def compares(node: ast.Compare, kinds: set[str]) -> bool:
-    sides = [node.left, *node.comparators]
-    others = [side for side in sides if not names_kind(side, kinds)]
-    return len(others) < len(sides) and not all(means_other(side) for side in others)
-
-
-def names_kind(node: ast.expr | None, kinds: set[str]) -> bool:
-    """Tell whether an expression is a kind, or a tuple, list or set with one."""
+def names_kinds(node: ast.expr, kinds: set[str]) -> list[str]:
+    """List the kinds that an expression is, or that a tuple, list or set has."""
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        return any(names_kind(one, kinds) for one in node.elts)
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in kinds
+        return [word for one in node.elts for word in names_kinds(one, kinds)]
+    return [node.value] if isinstance(node, ast.Constant) and node.value in kinds else []  # type: ignore[list-item]
 
 
-def means_other(node: ast.expr) -> bool:
-    """Tell whether an expression holds a word of another vocabulary, such as an operation of a tape."""
-    return isinstance(node, ast.Attribute) and node.attr in NOT_KINDS
+def all_kinds(nodes: list[ast.expr], kinds: set[str]) -> list[str]:
+    """List the kinds that expressions are if each is one, and an empty list otherwise."""
+    words = [word for node in nodes for word in names_kinds(node, kinds) if isinstance(node, ast.Constant)]
+    return words if len(words) == len(nodes) else []

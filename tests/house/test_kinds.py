@@ -1,55 +1,54 @@
-"""The rooms that run and check models ask inputs and outputs, and branch on no kind of them."""
+"""No room branches on the kinds of another, so that a new layer, input, output or task is one new file."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kinds import OTHERS, Switch, find_switches, is_other, list_switches
 
-from tidegate import inputs, outputs
+from tidegate import inputs, layers, outputs, tasks
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "tidegate"
-ROOMS = ("document", "runtime", "verify", "reference.py", "cli/stream.py", "cli/_live.py")
-UPGRADE = "upgrade.py"  # reads format 1, where kinds are guessed
-KINDS = {*inputs.kinds(), *outputs.kinds()}
+KINDS = {
+    "layers": set(layers.kinds()),
+    "inputs": set(inputs.kinds()),
+    "outputs": set(outputs.kinds()),
+    "tasks": set(tasks.names()),
+}
 
 
-def find_switches(source: str) -> Iterator[int]:
-    """Yield the lines of comparisons with the name of a kind."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Compare):
-            sides = [node.left, *node.comparators]
-            if any("kind" in ast.unparse(side) for side in sides) and KINDS & {
-                one.value for side in sides for one in ast.walk(side) if isinstance(one, ast.Constant)
-            }:
-                yield node.lineno
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[Switch]]:
+    return {room: find_switches(PACKAGE, room, kinds) for room, kinds in KINDS.items()}
 
 
-def list_files() -> list[Path]:
-    places = [PACKAGE / room for room in ROOMS]
-    return [path for place in places for path in ([place] if place.suffix else sorted(place.rglob("*.py")))]
+@pytest.mark.parametrize("room", KINDS)
+def test_no_room_branches_on_the_kinds_of_another(found: dict[str, list[Switch]], room: str) -> None:
+    guilty = [one for one in found[room] if not any(is_other(one, other) for other in OTHERS)]
+    assert [f"{one.file}:{one.line}: {one.code[:80]}" for one in guilty] == []
 
 
-def test_no_room_that_runs_models_branches_on_a_kind() -> None:
-    found = [
-        f"{path.relative_to(PACKAGE)}:{line}"
-        for path in list_files()
-        if path.name != UPGRADE
-        for line in find_switches(path.read_text("utf-8"))
-    ]
-    assert found == []
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: f"{other[0]}-{other[2]}")
+def test_each_word_of_another_vocabulary_is_still_there(found: dict[str, list[Switch]], other: tuple[str, ...]) -> None:
+    assert any(is_other(one, other) for room in found.values() for one in room)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("source", "guilty"),
+    ("source", "words"),
     [
-        ('if source.kind == "text": pass', True),
-        ('a = entry["kind"] in ("series", "ids")', True),
-        ('if source.kind == "dense": pass', False),
-        ('if name == "text": pass', False),
+        ('if source.kind == "text": pass', ["text"]),
+        ('a = entry["kind"] in ("series", "ids")', ["series", "ids"]),
+        ('match source.kind:\n  case "text": pass', ["text"]),
+        ('TABLE = {"text": 1, "ids": 2}', ["text", "ids"]),
+        ('CHOICES = ("text", "ids")', ["text", "ids"]),
+        ('if source.kind == "dense": pass', []),
+        ('TABLE = {"text": 1, "other": 2}', []),
+        ('event = {**more, "text": 1}', []),
+        ('section = {"kind": "text"}', []),
     ],
 )
-def test_the_rule_tells_a_switch_from_another_comparison(source: str, guilty: bool) -> None:
-    assert bool(list(find_switches(source))) == guilty
+def test_the_rule_tells_a_switch_from_other_code(source: str, words: list[str]) -> None:
+    found = [word for _, named in list_switches(ast.parse(source), {"text", "ids", "series"}) for word in named]
+    assert sorted(set(found)) == sorted(words)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tidegate.data.table import Table
+from tidegate.errors import OptionError
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from tidegate.tasks.base import Batch, Indices, Predictions, Problem, Tensors, concatenate
+from tidegate.tasks._options import restore_options
+from tidegate.tasks.base import Batch, Flag, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
     import torch
 
 KIND = "polite"
+VERB = "tells politeness"
+EXAMPLES = "  tidegate fit polite messages.csv --out polite.safetensors"
+INPUTS = {"text": _messages}
+PREDICTED = (("text", "polite", "long"),)
+SCORE_FLAGS = (Flag("strict", "count a message without words as wrong", "politeness", kind=bool),)
+PREDICT_FLAGS: tuple[Flag, ...] = ()
 OUTPUTS: dict[str, dict[str, Any]] = {
     "long": {
         "kind": "tags",
@@ -42,6 +51,10 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     """The options of the toy; every default is decided."""
 
 
+def is_polite(words: list[bytes]) -> bool:
+    return b"please" in words
+
+
 class Rows:
     """Messages with the length of each word, and whether one of them is "please"."""
 
@@ -54,7 +67,7 @@ class Rows:
         words = [word for i in rows for word in self.words[i]]
         targets = {
             "long": np.array([len(word) > 4 for word in words]).astype(np.int64),
-            "polite": np.array([b"please" in self.words[i] for i in rows]).astype(np.int64),
+            "polite": np.array([is_polite(self.words[i]) for i in rows]).astype(np.int64),
         }
         known = np.array([word != b"unsure" for word in words])
         return Batch({"x": x.astype(np.int64)}, lengths, targets, mask={"long": known})
@@ -103,3 +116,68 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
         outputs=OUTPUTS,
         summaries=[source.describe()],
     )
+
+
+def report(document: dict[str, Any], path: str) -> str:
+    return (
+        f"{document['provenance']['metrics']['held_out']['accuracy']:.2f} right; next: tidegate score {path} TEST.csv"
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of some messages are answered right."""
+
+    right: int
+    rows: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"right": self.right, "rows": self.rows}
+
+    def report(self, width: int) -> str:
+        return f"{self.right} of {self.rows} right"
+
+    def plot(self, path: str, force: bool) -> str:
+        raise OptionError("--plot is not for politeness; leave it out")
+
+
+def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> Score:
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    source = read(file, options)
+    answers = predictor.answers(source.columns[options.text])
+    truth = map(is_polite, _messages.tokenize_rows(source, options))
+    counted = [(a, t) for a, t in zip(answers, truth, strict=True) if flags.get("strict") or not a["polite"].reason]
+    return Score(sum(a["polite"].label == ("yes" if t else "no") for a, t in counted), len(counted))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told about some messages."""
+
+    texts: list[str]
+    answers: list[Any]
+    columns: ClassVar[dict[str, type]] = {"text": str, "polite": str, "long": str}
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ("told by a toy",)
+
+    def rows(self) -> Iterator[list[Any]]:
+        for text, answer in zip(self.texts, self.answers, strict=True):
+            yield [text, answer["polite"].label, " ".join(answer["long"].tags)]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows())
+
+    def format(self, width: int | None, unicode: bool) -> Iterator[str]:
+        return ("\t".join(row) for row in self.rows())
+
+    def plot(self, path: str, force: bool) -> None:
+        raise OptionError("--plot is not for politeness; leave it out")
+
+
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Told:
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    if question.file is None:
+        texts = [text for _, text in question.messages or ()]
+    else:
+        texts = read(question.file, options).columns[options.text]
+    return Told(texts, predictor.answers(texts))

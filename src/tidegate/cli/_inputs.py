@@ -19,7 +19,8 @@ def find_task(file: str, command: str) -> Any:
         return task
     readable = {kind for each in tasks.names() for kind in tasks.load(each).INPUTS}
     what = "has no labels" if source.kind in readable else f"takes {source.takes}"
+    *verbs, last = (tasks.load(each).VERB for each in tasks.names())
     raise OptionError(
-        f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
+        f"{file}: this model {what}, but {command} needs a model that {', '.join(verbs)} or {last}; "
         "use tidegate stream, or tidegate.load in Python"
     )

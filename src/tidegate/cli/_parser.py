@@ -59,9 +59,13 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are OptionErrors and whose help ends with examples."""
 
     def __init__(self, *, examples: str = "", **options: Any) -> None:
-        epilog = f"examples:\n{examples}" if examples else None
-        super().__init__(**options, epilog=epilog, formatter_class=make_formatter, allow_abbrev=False)
+        super().__init__(**options, formatter_class=make_formatter, allow_abbrev=False)
         self._positionals.title = "arguments"
+        self.set_examples(examples)
+
+    def set_examples(self, examples: str) -> None:
+        """Set the command lines that the help ends with; "" for none."""
+        self.epilog = f"examples:\n{examples}" if examples else None
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see '{self.prog} --help'")

@@ -69,13 +69,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe_rows(model: Model) -> dict[str, str]:
-    """Describe input and output of an exported model of series, as the export holds the layers but not the scaling."""
-    from ..formats._rows import describe_input, describe_output
+    """Describe what the layers take and give, where it is not what the model does: an export holds only the layers."""
+    from ..outputs import describe_numbers
 
-    entry = model.input_section
-    if entry["kind"] != "series":
-        return {}
-    return {"takes": describe_input(entry), **({"gives": output} if (output := describe_output(entry)) else {})}
+    (source,) = model.inputs.values()
+    texts = {"takes": source.describe_rows(), "gives": describe_numbers(model.outputs.values())}
+    return {name: text for name, text in texts.items() if text}
 
 
 def default_path(file: str, suffix: str) -> str:

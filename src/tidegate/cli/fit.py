@@ -21,13 +21,13 @@ from ._progress import Reporter
 if TYPE_CHECKING:
     from ..model import Model
 
-EXAMPLES = "\n".join(tasks.load(name).EXAMPLES for name in tasks.names())
-
+EXAMPLES = ""  # the tasks have them
 USAGE = "tidegate fit {} FILE --out FILE [options]"
 
 
 def add_flags(parser: Parser) -> None:
     """Add a sub-command for each task, with flags made from the task's options."""
+    parser.set_examples("\n".join(tasks.load(name).EXAMPLES for name in tasks.names()))
     task_parsers = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
     for name in tasks.names():
         task = tasks.load(name)

@@ -14,6 +14,7 @@ from . import _console
 from ._parser import FilePath, Parser
 
 if TYPE_CHECKING:
+    from ..inputs.base import Input
     from ..model import Model
     from ..runtime import Predictor
 
@@ -95,17 +96,17 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     """Return what is in a model file and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
-    served = model.inputs["x"].serve(model.outputs.values())
+    (source,) = model.inputs.values()
     return {
         "task": document["task"]["kind"],
         "options": document["task"]["options"],
-        "input": {k: v for k, v in model.input_section.items() if k != "vocabulary"},
+        "input": describe_entry(source),
         "labels": model.labels,
         "multi_label": model.multi_label,
         "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
         "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
-        "memory_bytes": served.memory_bytes,
+        "memory_bytes": source.memory_bytes,
         "output_bytes": predictor.output_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": "yes" if yes else f"no, because {because}",
@@ -144,13 +145,15 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
 def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     """Format the facts about a model for people. width: of the terminal."""
     several = ", any number per row" if facts["multi_label"] else ""
+    (source,) = model.inputs.values()
     summary = format_pairs(
         [
             ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
             ("task", facts["task"]),
             ("labels", format_names(facts["labels"] or [], several)),
             *((name, format_names(output.labels or [])) for name, output in model.outputs.items() if output.per_step),
-            *format_input(model),
+            *(source.describe() or [("input", format_value(describe_entry(source)))]),
+            *(line for output in model.outputs.values() for line in output.describe()),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
             ("streams", facts["streams"]),
@@ -176,11 +179,9 @@ def format_names(names: list[str], several: str = "") -> str:
     return f"{len(names)}{several}: {shorten(some, 400)}" if names else "none"
 
 
-def format_input(model: Model) -> list[tuple[str, str]]:
-    """Describe the input, and what outputs make of it."""
-    section = model.input_section
-    facts = {key: value for key, value in section.items() if key != "vocabulary"}
-    return model.inputs["x"].describe(section) or [("input", format_value(facts))]
+def describe_entry(source: Input) -> dict[str, Any]:
+    """Return an input's entry without the names of its tensors."""
+    return {key: value for key, value in source.to_json().items() if key != "vocabulary"}
 
 
 def format_state(facts: dict[str, Any]) -> str:

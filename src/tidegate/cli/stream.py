@@ -161,9 +161,10 @@ def parse_event(line: bytes, source: Input) -> dict[str, Any]:
         raise DataError("an integer has too many digits") from error
     if not isinstance(event, dict):
         raise DataError(f"expected a JSON object, found {type(event).__name__}")
+    keys = dict.fromkeys((*KEYS, source.event_key, *source.event_options))
     for key in event:
-        if key not in KEYS:
-            raise DataError(f"unknown key {key!r}; an event has {', '.join(KEYS)}")
+        if key not in keys:
+            raise DataError(f"unknown key {key!r}; an event has {', '.join(keys)}")
     check_event(event, source)
     if "x" in event and (b"true" in line or b"false" in line) and contains_boolean(event["x"]):
         raise DataError("'x' contains true or false; expected numbers; send 1 or 0 instead")

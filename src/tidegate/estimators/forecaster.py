@@ -254,7 +254,7 @@ class Forecaster(TidegateEstimator, Parameters):
     def _forecasts(self, X: Any) -> list[Forecast]:
         """Return the forecast of every series from its last step."""
         model = self.predictor_.model
-        transform = SeriesTransform.from_json(model.input_section, model.tensors)
+        transform = forecast.restore(model)[1]
         assert transform.forecast
         future = self._future(X, transform.forecast.horizon)
         source = forecast.read(

@@ -1,29 +1,33 @@
-"""Describes the input and output of a model of series in words, for `info`."""
+"""Describes a series, and the rows that are made of it, in words for `info` and for exports."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..features.frequency import Frequency
+from ..features.series import SeriesTransform
+from ..text_tables import join_names
 
-MAX_NAMES = 12
 
+def describe_series(entry: dict[str, Any], transform: SeriesTransform) -> list[tuple[str, str]]:
+    """Describe the entry of a series in lines of name and value. transform: with what outputs forecast of it.
 
-def describe_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """Describe an `input` of kind series in lines of name and value.
-
-    >>> describe_input({"columns": ["load"], "roles": ["target"], "calendar": ["day"], "missing": "drop", "scale": None,
-    ...        "window": {"length": 8, "segment": 4, "season": 24, "centre": "last", "spread": "window"},
-    ...        "answer": {"horizon": 6, "quantiles": [0.1, 0.5, 0.9], "head": "direct"}, "features": 12})[-1]
-    ('forecasts', '6 steps ahead of load, all at once; quantiles 0.1, 0.5, 0.9')
+    >>> entry = {"columns": ["load"], "roles": ["past"], "calendar": ["day"], "missing": "drop", "scale": None,
+    ...          "window": {"length": 8, "segment": 4, "season": 0, "centre": "last", "spread": "window"},
+    ...          "features": 12}
+    >>> for name, value in describe_series(entry, SeriesTransform.from_json(entry, {})):
+    ...     print(f"{name}: {value}")
+    input: 1 column: load
+    missing: steps with one are dropped
+    calendar: the time of each step within the day
+    scaling: the last 8 steps, minus their last step, divided by their own deviation: 2 rows of 12 numbers
     """
-    facts = [("input", describe_columns(entry)), ("missing", MISSING[entry["missing"]])]
+    facts = [("input", describe_columns(transform)), ("missing", MISSING[entry["missing"]])]
     if entry["calendar"]:
         facts.append(("calendar", f"the time of each step within the {', '.join(entry['calendar'])}"))
     if "times" in entry:
         facts.append(("times", describe_times(**entry["times"])))
-    facts.append(("scaling", describe_scaling(entry)))
-    return [*facts, ("forecasts", describe_forecasts(entry))] if entry["answer"] else facts
+    return [*facts, ("scaling", describe_scaling(entry))]
 
 
 MISSING = {
@@ -34,14 +38,14 @@ MISSING = {
 }
 
 
-def describe_columns(entry: dict[str, Any]) -> str:
-    names, roles = entry["columns"], entry["roles"]
+def describe_columns(transform: SeriesTransform) -> str:
+    names = transform.columns
     count = f"{len(names)} column{'s'[: len(names) != 1]}"
-    if entry["answer"] is None:
+    if transform.forecast is None:
         return f"{count}: {join_names(names)}"
-    horizon = entry["answer"]["horizon"] if entry["answer"]["head"] == "direct" else 1
-    role_names = {"target": "target", "past": "past", "known": f"known {horizon} ahead", "static": "static"}
-    return f"{count}: {join_names([f'{n} ({role_names[r]})' for n, r in zip(names, roles, strict=True)])}"
+    role_names = {"known": f"known {transform.forecast.output_horizon} ahead"}
+    roles = [role_names.get(role, role) for role in transform.roles]
+    return f"{count}: {join_names([f'{n} ({r})' for n, r in zip(names, roles, strict=True)])}"
 
 
 def describe_times(zone: str | None, frequency: dict[str, Any] | None) -> str:
@@ -71,13 +75,22 @@ def count_steps(count: int) -> str:
     return f"{count} step{'s'[: count != 1]}"
 
 
-def describe_forecasts(entry: dict[str, Any]) -> str:
-    answer = entry["answer"]
-    targets = [name for name, role in zip(entry["columns"], entry["roles"], strict=True) if role == "target"]
-    how = "all at once" if answer["head"] == "direct" else "one after another, each fed back"
-    quantiles = ", ".join(map(str, answer["quantiles"]))
-    return f"{count_steps(answer['horizon'])} ahead of {join_names(targets)}, {how}; quantiles {quantiles}"
+def describe_rows(entry: dict[str, Any]) -> str:
+    """Describe the rows of numbers that the layers take.
 
-
-def join_names(names: list[str]) -> str:
-    return ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
+    >>> entry = {"columns": ["load"], "calendar": [], "missing": "error", "scale": None, "features": 1,
+    ...          "window": {"length": 4, "segment": 2, "season": 0, "centre": "last", "spread": "window"}}
+    >>> print(describe_rows(entry).removeprefix("rows of 1 numbers: "))
+    each window of 4 steps, minus its last step and divided by its deviation, is 2 rows from the initial state
+    """
+    window, size = entry["window"], f"rows of {entry['features']} numbers"
+    if window is None:
+        scaled = entry["scale"] is not None and entry["scale"]["deviation"] is not None
+        how = "each step minus the mean of its series, divided by the deviation" if scaled else "each step, unscaled"
+        return f"{size}: {how}"
+    season = f" (minus the values {window['season']} steps earlier)" if window["season"] else ""
+    rows = f"{window['length'] // window['segment']} rows"
+    centre = "last step" if window["centre"] == "last" else "mean"
+    spread = "its deviation" if window["spread"] == "window" else "the deviation in training"
+    scaling = f"minus its {centre} and divided by {spread}"
+    return f"{size}: each window of {window['length']} steps{season}, {scaling}, is {rows} from the initial state"

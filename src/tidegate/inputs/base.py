@@ -85,12 +85,13 @@ class Input(ABC):
         """Return the names of the tensors that the input uses."""
         return set()
 
-    def describe(self, section: dict[str, Any]) -> list[tuple[str, str]]:
-        """Describe the input in lines of name and value; an empty list where its entry says all.
-
-        section: the entry with what outputs add to it (`Model.input_section`).
-        """
+    def describe(self) -> list[tuple[str, str]]:
+        """Describe the input in lines of name and value; an empty list where its entry says all."""
         return []
+
+    def describe_rows(self) -> str:
+        """Say how the rows of the graph are made of what the input takes; "" if they are the same."""
+        return ""
 
     @property
     def memory_bytes(self) -> int:

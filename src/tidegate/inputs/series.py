@@ -22,7 +22,7 @@ from ..tensors import Array
 from ._draws import draw_numbers
 from ._read import to_float64
 from ._series_check import check_entry
-from ._series_words import describe_input
+from ._series_words import describe_rows, describe_series
 from .base import Indices, Input, Round, Rows, Steps, check_count, new_tuple, refuse_times
 
 Floats = npt.NDArray[np.float64]
@@ -83,8 +83,11 @@ class SeriesInput(Input):
     def to_json(self) -> dict[str, Any]:
         return dict(self._entry)
 
-    def describe(self, section: dict[str, Any]) -> list[tuple[str, str]]:
-        return describe_input(section)
+    def describe(self) -> list[tuple[str, str]]:
+        return describe_series(self._entry, self.transform)
+
+    def describe_rows(self) -> str:
+        return describe_rows(self._entry)
 
     @property
     def memory_bytes(self) -> int:

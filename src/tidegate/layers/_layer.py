@@ -36,6 +36,8 @@ class Layer(ABC):
     uses: ClassVar[Mapping[str, Use]] = {}  # of tensors that are not vectors, by role
     is_affine: ClassVar[bool] = False  # whether the output, before an activation, is W x + b of one step
     is_pool: ClassVar[bool] = False  # whether an output combines all steps so far, so that training needs only the last
+    both_directions: ClassVar[bool] = False  # whether it reads each row from its first step and from its last
+    repeats: ClassVar[bool] = False  # whether a row has the same output after every step
 
     tensors: Mapping[str, str] = field(default_factory=dict)
     add: int | None = None
@@ -87,6 +89,11 @@ class Layer(ABC):
     def tapes(self) -> dict[str, Tape]:
         """The tapes that the layer runs, by name; empty for a layer without a recurrence."""
         return {}
+
+    @property
+    def longest_sum(self) -> int:
+        """How many terms the longest sum of the recurrence has; 0 for a layer without one."""
+        return 0
 
     @property
     def registers(self) -> int:

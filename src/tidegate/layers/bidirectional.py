@@ -22,6 +22,8 @@ DIRECTIONS = ("forward", "backward")
 
 @dataclass(frozen=True, kw_only=True)
 class Bidirectional(Recurrent):
+    both_directions = True
+
     @classmethod
     def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Tape]) -> Self:
         if "initial" in node:

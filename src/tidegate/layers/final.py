@@ -17,6 +17,8 @@ from ._layer import Layer, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Final(Layer):
+    repeats = True
+
     size: int
 
     @classmethod

@@ -91,7 +91,7 @@ class Recurrent(Layer):
 
     @property
     def longest_sum(self) -> int:
-        """How many terms the longer of the two sums W x + b and R v + c has."""
+        """How many terms the longer of the sums W x + b and R v + c has."""
         return max(self.inputs, self.size) + 1
 
     @property

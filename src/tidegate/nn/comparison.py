@@ -18,9 +18,6 @@ import torch
 
 from ..errors import ModuleError
 from ..layers import Layer
-from ..layers.bidirectional import Bidirectional
-from ..layers.final import Final
-from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..reference import Reference
 
@@ -85,7 +82,7 @@ def compare(model: Model, like: Any, example: Any) -> None:
 
 def warn_of_one_step(model: Model) -> None:
     """Warn if the output depends on a backward direction that has seen only one step."""
-    if isinstance(last_recurrence(model), Bidirectional):
+    if (last := last_recurrence(model)) is not None and last.both_directions:
         warnings.warn(
             "the last recurrence is bidirectional and the output is that of the last step, where the backward "
             f"direction has seen only that step; {FINAL_STATES_HINT}; pass like= and example= to compare the outputs",
@@ -96,7 +93,7 @@ def warn_of_one_step(model: Model) -> None:
 
 def last_recurrence(model: Model) -> Layer | None:
     """Return the last recurrence, or what selects its final states."""
-    return next((layer for layer in reversed(model.layers) if isinstance(layer, Recurrent | Final)), None)
+    return next((layer for layer in reversed(model.layers) if layer.tapes or layer.repeats), None)
 
 
 def check_example(model: Model, example: Any) -> torch.Tensor:
@@ -105,18 +102,18 @@ def check_example(model: Model, example: Any) -> torch.Tensor:
         x = torch.as_tensor(example).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise ModuleError(f"example is {type(example).__name__}; expected a tensor, an input of like") from None
-    expected = model.input_section
-    if expected["kind"] == "ids":
+    (source,) = model.inputs.values()
+    if source.features is None:
         if x.is_floating_point() or x.dim() not in (1, 2):
             raise ModuleError(
                 f"example is {x.dtype} {list(x.shape)}; expected token ids, [rows, steps] or [steps, rows]"
             )
-        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < expected["size"]:
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < source.size:
             raise ModuleError(
-                f"example has ids from {int(x.min())} to {int(x.max())}; expected ids from 0 to {expected['size'] - 1}"
+                f"example has ids from {int(x.min())} to {int(x.max())}; expected ids from 0 to {source.size - 1}"
             )
         return x.long()
-    features = expected["features"]
+    features = source.features
     if x.dim() not in (2, 3) or x.shape[-1] != features:
         raise ModuleError(
             f"example has shape {list(x.shape)}; expected [rows, steps, {features}] or [steps, rows, {features}]"
@@ -207,10 +204,10 @@ def describe_difference(model: Model, ours: Floats, aligned: AlignedExample) -> 
     step, row, output = np.unravel_index(int(np.abs(ours - aligned.y).argmax()), ours.shape)
     when = f"step {step + 1}" if len(ours) > 1 else "the last step"
     our, their = ours[step, row, output], aligned.y[step, row, output]
-    if any(isinstance(layer, Final) for layer in model.layers):
+    if any(layer.repeats for layer in model.layers):
         hint = "; leave FinalStates() out if its forward reads the outputs of the last step or of every step"
     else:
-        hint = f"; {FINAL_STATES_HINT}" if any(isinstance(layer, Bidirectional) for layer in model.layers) else ""
+        hint = f"; {FINAL_STATES_HINT}" if any(layer.both_directions for layer in model.layers) else ""
     return (
         f"the model and like differ: the largest difference is {abs(our - their):.3g}, in row {row + 1} and output "
         f"{output + 1} after {when}: {their:.6g} in like and {our:.6g} in the model; pass everything that its forward "

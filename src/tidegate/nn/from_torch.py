@@ -16,9 +16,7 @@ from ..document import assemble
 from ..document.upgrade import upgrade_outputs
 from ..errors import ModuleError, OptionError
 from ..layers import Builder, Layer, to_nodes
-from ..layers.bidirectional import Bidirectional
 from ..layers.dense import Dense
-from ..layers.final import Final
 from ..model import Model
 from . import torch_rnn
 from .final import FinalStates
@@ -214,7 +212,7 @@ class ModelBuilder:
             self.tensors[layer.tensors[role]] = weights[role]
 
     def add_recurrence(self, path: str, module: Module) -> None:
-        if any(isinstance(layer, Final) for layer in self.chain.layers):
+        if any(layer.repeats for layer in self.chain.layers):
             raise ModuleError(
                 f"{path} comes after a FinalStates, which leaves no steps to run over; remove one of them"
             )
@@ -243,7 +241,7 @@ class ModelBuilder:
             )
 
     def add_final_states(self, path: str, module: FinalStates) -> None:
-        if not isinstance(self.last, Bidirectional):
+        if self.last is None or not self.last.both_directions:
             raise ModuleError(f"{path} (FinalStates) must come right after a recurrence with bidirectional=True")
         self.add_layer(path, self.last.width, "final", {})
 

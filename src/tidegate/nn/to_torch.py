@@ -11,7 +11,7 @@ import torch
 from .. import cells
 from ..errors import CellError, ModuleError
 from ..layers import Layer
-from ..layers.bidirectional import Bidirectional, select_direction
+from ..layers.bidirectional import select_direction
 from ..layers.dense import Dense
 from ..layers.embed import Embed
 from ..layers.final import Final
@@ -86,7 +86,7 @@ def make_recurrence(model: Model, group: list[tuple[int, Recurrent]]) -> Module:
     for k, (j, layer) in enumerate(group):
         t = layer.select(model.tensors)
         ends = {"": t}
-        if isinstance(layer, Bidirectional):
+        if layer.both_directions:
             ends = {"": select_direction("forward", t), "_reverse": select_direction("backward", t)}
         for end, own in ends.items():
             copy_weights(f"layers[{j}]", module, own, f"_l{k}{end}")
@@ -96,7 +96,7 @@ def make_recurrence(model: Model, group: list[tuple[int, Recurrent]]) -> Module:
 def make_empty(i: int, layer: Recurrent, count: int, residual: bool) -> Module:
     """Make a module without its weights: of torch.nn if that computes exactly the tape, else of tidegate.nn."""
     bias = layer.dialect.get("bias") != "no"
-    options: dict[str, Any] = {"bias": bias, "bidirectional": isinstance(layer, Bidirectional)}
+    options: dict[str, Any] = {"bias": bias, "bidirectional": layer.both_directions}
     if layer.project is not None:
         options["proj_size"] = layer.project
     kernel = None if residual else find_kernel(layer.tape)

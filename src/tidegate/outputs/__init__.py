@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ModelFileError
@@ -15,16 +15,17 @@ from .base import Answer as Answer
 from .base import Answers as Answers
 from .base import Output as Output
 
-FOLDER = os.path.dirname(__file__)
+CONTRACT = "base"  # the module that is no kind
 
 
 def kinds() -> list[str]:
-    """List the kinds of outputs, sorted.
+    """List the kinds of outputs, sorted: the modules in this package's folders whose names have no _ in front.
 
-    >>> kinds()
-    ['forecast', 'labels', 'multilabel', 'tags', 'values']
+    >>> "labels" in kinds()
+    True
     """
-    return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and f != "base.py" and not f.startswith("_"))
+    files = [name for folder in __path__ for name in os.listdir(folder)]
+    return sorted({f[:-3] for f in files if f.endswith(".py") and not f.startswith("_")} - {CONTRACT})
 
 
 def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Output:
@@ -43,3 +44,8 @@ def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Outpu
         raise ModelFileError(f"{place}.kind: is {show(kind)}; expected one of {', '.join(kinds())}")
     output: Output = importlib.import_module(f"{__name__}.{kind}").parse(name, entry, width, inputs)
     return output
+
+
+def describe_numbers(outputs: Iterable[Output]) -> str:
+    """Say what the numbers of a node are where they are not yet those of its outputs' answers; "" otherwise."""
+    return "; ".join(text for output in outputs if (text := output.describe_numbers()))

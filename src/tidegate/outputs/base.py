@@ -145,6 +145,14 @@ class Output(ABC):
         """Return the entry that `parse` reads."""
         return dict(self._entry)
 
+    def describe(self) -> list[tuple[str, str]]:
+        """Describe the output in lines of name and value, for `info`; an empty list where its labels say all."""
+        return []
+
+    def describe_numbers(self) -> str:
+        """Say what the numbers of the node are if they are not yet those of answers; "" otherwise."""
+        return ""
+
     def select(self, values: Floats) -> Floats:
         """Return the output's own numbers [..., width] of those of its node [..., all]."""
         return values if self.part is None else values[..., self.part]

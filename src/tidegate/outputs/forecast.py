@@ -14,6 +14,7 @@ from ..expect import check_integer, check_list
 from ..features.series import HEADS, ForecastSpec
 from ..limits import MAX_HORIZON, MAX_QUANTILES, MAX_WIDTH
 from ..strictjson import show
+from ..text_tables import format_count, join_names
 from .base import NOT_FINITE, Answer, Context, Output, check_common, is_finite
 
 ROUNDING: Final = 1e-12  # levels that differ by less are the same
@@ -84,6 +85,15 @@ class ForecastOutput(Output):
         self.columns: list[str] = list(entry["columns"])
         self.spec = ForecastSpec(entry["horizon"], tuple(entry["quantiles"]), entry["head"])
         self.feeds_back = self.spec.head == "autoregressive"
+
+    def describe(self) -> list[tuple[str, str]]:
+        how = "one after another, each fed back" if self.feeds_back else "all at once"
+        levels, ahead = ", ".join(map(str, self.spec.quantiles)), format_count(self.spec.horizon, "step")
+        return [("forecasts", f"{ahead} ahead of {join_names(self.columns)}, {how}; quantiles {levels}")]
+
+    def describe_numbers(self) -> str:
+        sizes = f"{len(self.columns)} targets x {len(self.spec.quantiles)} quantiles"
+        return f"{self.spec.output_horizon} steps ahead x {sizes}, in the scaled units of the rows"
 
     @property
     def shape(self) -> tuple[int, ...]:

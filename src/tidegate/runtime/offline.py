@@ -228,7 +228,7 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     adds = [(layer.add, i) for i, layer in enumerate(layers) if layer.add is not None]
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
-    looks_up = len(layers) > 1 and layers[0].ids > 0 and isinstance(layers[1], Bidirectional)
+    looks_up = len(layers) > 1 and layers[0].ids > 0 and layers[1].both_directions
     if looks_up and not any(add == 0 for add, _ in adds):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))

@@ -16,6 +16,7 @@ from ..data.table import read_table
 from ..errors import OptionError
 from ..features.series import SeriesTransform, Window
 from ..layers import Builder
+from ..model import Model
 from . import _labels, _series, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
@@ -32,6 +33,11 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Collect
         options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
     several = options.label_separator is not None
     return _series.read_collection(source, options, options.label, columns, several, options.group)
+
+
+def columns_of(model: Model) -> list[str]:
+    """Return the columns that a model of series reads."""
+    return list(_series.transform_of(model).columns)
 
 
 def read_unlabelled(source: Any, options: Any, columns: list[str]) -> Collection:
@@ -58,7 +64,7 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
     if question.file is None:
         raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
     check_flags({"text": question.text})
-    source = read_unlabelled(question.file, options, predictor.model.input_section["columns"])
+    source = read_unlabelled(question.file, options, columns_of(predictor.model))
     check_source(source, predictor.model)
     names = [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.answers(**predictor_inputs(source, options))
@@ -82,7 +88,7 @@ def check_flags(flags: Mapping[str, Any]) -> None:
 
 def check_source(source: Collection, model: Any) -> None:
     """Raise DataError if the times have a time zone but those in training had none, or the reverse."""
-    _series.check_zone(source, SeriesTransform.from_json(model.input_section, model.tensors))
+    _series.check_zone(source, _series.transform_of(model))
 
 
 def skip_bad(source: Collection, options: Any) -> tuple[Collection, list[str]]:
@@ -110,8 +116,9 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
 
     Raises DataError.
     """
-    options = replace(options, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
-    options = _sizing.resolve_classifier(options, "series", row_lengths(source, options.window), len(labels))
+    options = replace(options, input=KIND, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
+    lengths = row_lengths(source, options.window)
+    options = _sizing.resolve_classifier(options, _sizing.resolve_for_series, lengths, len(labels))
     statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
     if valid is not None:
         valid = _series.read_collection(valid, options, options.label, source.columns)

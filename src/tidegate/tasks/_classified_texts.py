@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..data.columns import MissingColumn
@@ -60,6 +61,10 @@ def check_source(source: Table, model: Any) -> None:
     """Do nothing: a text fits any model of texts."""
 
 
+def columns_of(model: Any) -> None:
+    """Return None: the columns of texts are options."""
+
+
 def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
     """Leave out empty texts, if the options say so; return the source and notes about them."""
     return _messages.skip_empty(source, options)
@@ -85,7 +90,9 @@ def warn_of_names(source: Table) -> list[str]:
 def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels: list[str]) -> Prepared:
     """Make the rows, the input and its layer. y: the targets of all rows. Raises DataError."""
     tokens = _messages.tokenize_rows(source, options)
-    options = _sizing.resolve_classifier(options, "text", [len(t) for t in tokens], len(labels))
+    options = _sizing.resolve_classifier(
+        replace(options, input=KIND), _sizing.resolve_for_text, [len(t) for t in tokens], len(labels)
+    )
     tokens += [] if valid is None else _messages.tokenize_rows(valid, options)
     parts, ids = _messages.build_input_and_ids(
         options, tokens if options.refit_epochs else tokens[: len(source)], tokens

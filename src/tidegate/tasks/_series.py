@@ -15,6 +15,8 @@ from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
 from ..features.frequency import Frequency, infer_frequency
 from ..features.series import FLAT, MISSING, SeriesTransform
+from ..inputs.series import SeriesInput
+from ..model import Model
 from ._holdout import number_keys
 from ._options import option
 from .base import Array, Indices
@@ -22,6 +24,14 @@ from .base import Array, Indices
 Steps = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 FAR = 1 << 10  # deviations from 0: further away, float32 keeps fewer than four digits of a deviation
+
+
+def transform_of(model: Model) -> SeriesTransform:
+    """Return the transform of a model of series, with what its output forecasts. Raises OptionError for another one."""
+    (source,) = model.inputs.values()
+    if not isinstance(source, SeriesInput):
+        raise OptionError(f"this model takes {source.takes}; expected one that takes series")
+    return source.transform
 
 
 @dataclass(frozen=True)

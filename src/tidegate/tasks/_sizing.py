@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +21,14 @@ def default_hold_out_of_series(options: Any, steps: list[int]) -> float:
     return min(0.4, max(0.15, 2 * horizon / max(steps)))
 
 
-def resolve_classifier(options: Any, kind: str, lengths: list[int], classes: int) -> Any:
-    """Decide a classifier's options that depend on the data: its numbers of rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or default_hold_out(len(lengths)))
-    options = (resolve_for_series if kind == "series" else resolve_for_text)(options, lengths, classes)
+def resolve_classifier(
+    options: Any, resolve: Callable[[Any, list[int], int], Any], lengths: list[int], classes: int
+) -> Any:
+    """Decide a classifier's options that depend on the data: its numbers of rows, steps and labels.
+
+    resolve: decides those that depend on the kind of data, such as `resolve_for_text`.
+    """
+    options = resolve(replace(options, hold_out=options.hold_out or default_hold_out(len(lengths))), lengths, classes)
     smoothing = 0.1 if options.label_separator is None else 0.0
     prefix = 0.3 if options.direction == "causal" else 0.0  # a model that does not stream needs no early answers
     epochs = options.epochs or 0

@@ -18,6 +18,7 @@ from ..data.table import Table
 from ..errors import OptionError
 from ..layers import Layer
 from ..layers.pool import OVER
+from ..model import Model
 from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
@@ -30,13 +31,13 @@ from .base import Flag, Question
 
 KIND = "classify"
 VERB = "predicts labels"
-INPUTS: Final[dict[str, ModuleType]] = {"text": _classified_texts, "series": _classified_series}
 EXAMPLES = """\
   tidegate fit classify train.csv --text message --label intent \\
       --out intent.safetensors
   tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
   tidegate fit classify train.csv --out m.safetensors --resume"""
+INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
 UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
@@ -56,7 +57,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         None,
         "what the data holds: texts, or series of numbers; default: series if --values, --id, --time, --layout or "
         "--calendar is given, or for arrays and folders",
-        choices=("text", "series"),
+        choices=tuple(INPUTS),
     )
     label_separator: str | None = option(
         None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)"
@@ -162,12 +163,18 @@ def find_input(source: Any, options: Options) -> ModuleType:
     if options.input is not None:
         return INPUTS[options.input]
     if isinstance(source, Table):
-        return INPUTS["text"]
+        return _classified_texts
     of_series = options.values, options.time, options.id, options.layout, options.calendar
     arrays = isinstance(source, Collection | np.ndarray | list | tuple)
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     series = any(of_series) or arrays or path.lower().endswith(".npz") or os.path.isdir(path)
-    return INPUTS["series" if series else "text"]
+    return _classified_series if series else _classified_texts
+
+
+def reader_of(model: Model) -> ModuleType:
+    """Return the module that reads what a model classifies."""
+    (source,) = model.inputs.values()
+    return INPUTS[source.kind]
 
 
 def find_output(options: Options) -> type[Classification]:
@@ -218,11 +225,10 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
     An empty text has no answer, and counts as wrong.
     """
     model = predictor.model
-    options, section = restore_options(Options, model.document["task"]["options"]), model.input_section
-    kind = INPUTS[section["kind"]]
+    options, kind = restore_options(Options, model.document["task"]["options"]), reader_of(model)
     kind.check_flags(flags)
     options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
-    columns = section.get("columns")
+    columns = kind.columns_of(model)
     try:
         source = kind.read(file, options, columns)
     except MissingColumn as error:
@@ -249,7 +255,7 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Lab
     if top is not None and top < 1:
         raise OptionError(f"--top is {top}; it must be at least 1")
     model = predictor.model
-    kind, options = INPUTS[model.input_section["kind"]], restore_options(Options, model.document["task"]["options"])
+    kind, options = reader_of(model), restore_options(Options, model.document["task"]["options"])
     names, answers = kind.answer(predictor, question, options)
     made = [LabelPrediction(kind.KIND, name, answer, top) for name, answer in zip(names, answers, strict=True)]
     separator = options.label_separator or SEPARATOR

@@ -99,7 +99,7 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Col
 def restore(model: Model) -> tuple[Options, SeriesTransform]:
     """Restore the options and the transform of a forecaster."""
     options = restore_options(Options, model.document["task"]["options"])
-    return options, SeriesTransform.from_json(model.input_section, model.tensors)
+    return options, _series.transform_of(model)
 
 
 def summary(source: Collection, options: Options) -> str:

@@ -18,7 +18,6 @@ from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
 from ..formats.onnx import encode
 from ..formats.onnx.standard import StandardNode, find_standard_node
-from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
@@ -208,9 +207,7 @@ def activation_errors(model: Model) -> ActivationErrors:
     errors = ORT_ERRORS
     if any(node.op == "RNN" for node in standard_nodes(model)):
         errors = errors._replace(tanh_abs=RNN_TANH_ABS)
-    standard = [
-        layer for layer in model.layers if isinstance(layer, Recurrent) and find_standard_node(layer.tape) is not None
-    ]
+    standard = [layer for layer in model.layers if any(map(find_standard_node, layer.tapes.values()))]
     return errors._replace(extra_roundings=max([0, *(layer.longest_sum for layer in standard)]))
 
 

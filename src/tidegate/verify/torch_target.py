@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from ..errors import MissingExtra
-from ..layers.recurrent import Recurrent
 from .bounds import ActivationErrors
 from .error_propagation import bound_steps, flatten_state
 from .replay import Replay, Result, state_arrays
@@ -24,9 +23,8 @@ def verify_torch(replay: Replay) -> Result:
     except MissingExtra:
         return Result("torch", path, "not installed", ran=False)
     answers, results, model = [], [], replay.model
-    recurrences = [layer for layer in model.layers if isinstance(layer, Recurrent)]
     # torch's kernels may add R h and W x in one sum
-    errors = TORCH_ERRORS._replace(extra_roundings=max([0, *(layer.longest_sum for layer in recurrences)]))
+    errors = TORCH_ERRORS._replace(extra_roundings=max(layer.longest_sum for layer in model.layers))
     for x in replay.x:
         y, arrays = run(model, x[:, None], np.array([len(x)], np.int64))
         states = [state_arrays(model, replay.initial_state[0])]

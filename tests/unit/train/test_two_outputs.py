@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from tidegate import tasks
+from tidegate.cli import main
 from tidegate.data.table import Table
 from tidegate.model import Model
 from tidegate.nn import Network
@@ -96,3 +98,23 @@ def test_a_model_file_has_both_outputs_and_a_stream_answers_both(toy: Any, tmp_p
         last = stream.push(word)
     last = stream.end()
     assert last["polite"].values.tobytes() == whole["polite"].values.tobytes()
+
+
+def test_the_commands_run_on_it(toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, file, told = (str(tmp_path / name) for name in ("t.csv", "m.safetensors", "told.csv"))
+    Path(table).write_text("text,label\n" + "".join(f"{text},-\n" for text in TEXTS))
+    assert main(["fit", "polite", table, "--out", file, "--epochs", "30", "--rate", "0.02", "--threads", "1"]) == 0
+    assert "1.00 right; next: tidegate score" in capsys.readouterr().out
+    assert main(["score", file, table, "--strict", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"right": len(TEXTS), "rows": len(TEXTS)}
+    assert main(["predict", file, "--message", "please wait"]) == 0
+    assert capsys.readouterr().out == "please wait\tyes\tlong short\n"
+    for _ in range(2):  # the second time over a file of predictions, which is known by its first line
+        assert main(["predict", file, table, "--out", told]) == 0
+    assert Path(told).read_text().startswith("text,polite,long\nplease open the window,yes,long short short long\n")
+    capsys.readouterr()
+    assert main(["score", file, table, "--unseen", "wrong"]) == 2
+    assert "but this model tells politeness" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    assert toy.EXAMPLES in capsys.readouterr().out

@@ -57,9 +57,9 @@ def build_program(model: Model) -> Program:
     """Build the program of a model. Raises ModelFileError for a model without a step, or a layer without C code."""
     if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
-    source = model.input_section
+    (source,) = model.inputs.values()
     ids = model.layers[0].ids
-    inputs = source["size"] if ids else source["features"]
+    inputs = source.size if source.features is None else source.features
     plan = BufferPlan(model)
     codes = list(plan.generate_layers(inputs))
     step = [line for code in codes for line in code.body]

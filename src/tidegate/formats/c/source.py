@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection
 from importlib.resources import files
 
-from .._rows import describe_input, describe_output
+from ...outputs import describe_numbers
 from .functions import collect_functions
 from .literals import format_comment, format_string, format_table
 from .program import Program
@@ -104,11 +104,10 @@ def describe_argument(program: Program, NAME: str) -> str:
         return f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
     if program.ids:
         return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
-    entry = program.model.input_section
-    if entry["kind"] == "array":
-        return f"x: {NAME}_INPUTS floats"
-    units = f". The outputs are {describe_output(entry)}" if describe_output(entry) else ""
-    return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {describe_input(entry)}{units}", 110))
+    (source,) = program.model.inputs.values()
+    rows, units = source.describe_rows(), describe_numbers(program.model.outputs.values())
+    text = f"x: {NAME}_INPUTS floats{rows and ', ' + rows}{units and '. The outputs are ' + units}"
+    return "\n * ".join(textwrap.wrap(text, 110))
 
 
 def generate_source(

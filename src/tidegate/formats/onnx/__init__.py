@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from ...atomic import check, kind_from_start, replace
 from ...errors import ModelFileError, OptionError
-from ...layers.recurrent import Recurrent
 from ...model import Model
 from .build import MODES, build
 from .proto import FILE_START
@@ -59,7 +58,7 @@ def export(
 def report(model: Model, files: list[str], mode: str = "sequence") -> dict[str, Any]:
     """Return what `export` wrote: the mode, and what each recurrence became."""
     other = "Scan" if mode == "sequence" else "operations of its tape"
-    tapes = {i: layer.tape for i, layer in enumerate(model.layers) if isinstance(layer, Recurrent)}
+    tapes = {i: tape for i, layer in enumerate(model.layers) for tape in layer.tapes.values()}
     standard = {i: find_standard_node(tape) for i, tape in tapes.items()}
     nodes = [f"layers.{i}: {node.op if node else other}" for i, node in standard.items()]
     return {"mode": mode, **({"recurrence": ", ".join(nodes)} if nodes else {})}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...layers import Layer, name_states, select_states, walk
 from ...model import Model
-from .._rows import describe_input, describe_output
+from ...outputs import describe_numbers
 from . import context as contexts
 from . import layer as layer_nodes
 from . import proto
@@ -33,6 +33,7 @@ class ModelGraph:
     def __init__(self, model: Model, sequence: bool) -> None:
         self.model, self.sequence, self.g = model, sequence, Operations()
         self.layers = model.layers
+        (self.source,) = model.inputs.values()
         self.streams = not model.whole_window
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
@@ -51,7 +52,7 @@ class ModelGraph:
         else:
             assert steps is not None
             ctx = contexts.step_context(self.g, x, steps)
-        y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if x.name == "ids" else x)
+        y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if self.source.features is None else x)
         self.g.scope = "graph"
         self.add_outputs(ctx, y, next_states | self.next_steps(ctx, steps))
         doc = "Made by tidegate. T is time, B rows. To continue, feed each next.NAME back as NAME."
@@ -70,12 +71,12 @@ class ModelGraph:
 
     def add_model_input(self) -> Tensor:
         """Add the model's input. Ids are int32, as in the native engine; Gather takes both kinds of integers."""
-        entry, axes = self.model.input_section, ["T", "B"] if self.sequence else ["B"]
-        if entry["kind"] in ("text", "ids"):
+        axes = ["T", "B"] if self.sequence else ["B"]
+        if self.source.features is None:
             each = [ids] if (ids := self.layers[0].ids) > 1 else []
-            return self.add_input("ids", "int32", [*axes, *each], f"token ids, 0 to {entry['size'] - 1}")
-        what = "the numbers of each step" if entry["kind"] == "array" else describe_input(entry)
-        return self.add_input("x", "float32", [*axes, entry["features"]], what)
+            return self.add_input("ids", "int32", [*axes, *each], f"token ids, 0 to {self.source.size - 1}")
+        what = self.source.describe_rows() or "the numbers of each step"
+        return self.add_input("x", "float32", [*axes, self.source.features], what)
 
     def check_ids(self, ctx: GraphContext, ids: Tensor) -> Tensor:
         """Return the ids, with 0 past a row's length.
@@ -83,7 +84,7 @@ class ModelGraph:
         Gather would count a negative id from the end of the table, so it is replaced by the first id that does not
         exist, which is refused.
         """
-        g, missing = self.g, self.g.constant("id.none", np.array(self.model.input_section["size"], np.int32))
+        g, missing = self.g, self.g.constant("id.none", np.array(self.source.size, np.int32))
         zero = g.constant("id.0", np.array(0, np.int32))
         checked = g.apply("Where", g.apply("Less", ids, zero), missing, ids)
         if ctx.mask is None:
@@ -115,8 +116,7 @@ class ModelGraph:
 
     def output_doc(self, mode: str) -> str:
         """Describe the output."""
-        entry = self.model.input_section
-        units = describe_output(entry) if entry["kind"] == "series" else ""
+        units = describe_numbers(self.model.outputs.values())
         return f"{OUTPUT_DOC[mode]}{units and ': ' + units}"
 
     def next_steps(self, ctx: GraphContext, steps: Tensor | None) -> dict[str, Tensor]:
@@ -165,11 +165,12 @@ def select_last(ctx: GraphContext, y: Tensor) -> Tensor:
 def metadata(model: Model, mode: str) -> dict[str, str]:
     """Return the file's metadata_props: JSON, except for the hashes and the mode."""
     document = model.document
-    entry = {key: v for key, v in model.input_section.items() if key != "vocabulary"}
+    (source,) = model.inputs.values()
     facts = {
         "task": document["task"],
         "labels": model.labels,
-        "input": entry,
+        "input": {key: v for key, v in source.to_json().items() if key != "vocabulary"},
+        "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": document["streams"],
         "state": [] if model.whole_window else model.state_schema,
     }
