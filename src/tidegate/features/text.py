@@ -206,7 +206,8 @@ class Tokenizer:
 
     def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
         kind = self.kind
-        tokens = _ascii_pattern(kind)(self._fold_ascii(whole))
+        folded = whole.lower() if self.fold else whole
+        tokens = _ascii_pattern(kind)(folded if self.digits == "keep" else folded.translate(_SHAPE))
         if not whole or whole[-1] not in _GROWING[kind] or len(tokens[-1]) == WORD_BYTES:
             return tokens, b""
         return tokens, whole[-len(tokens.pop()) :]

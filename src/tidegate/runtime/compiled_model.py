@@ -148,7 +148,7 @@ class CompiledModel:
         initial state, and the block only counts its steps. Raises DataError for too many steps.
         """
         rows, number, restart = steps
-        if number == 1 and restart is None:  # first, as a stream waits for it
+        if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
             if self.memories:

@@ -66,16 +66,17 @@ class Stream:
         try:
             if per_step:
                 return self._push_each(snapshot, x, end, time)
-            steps, state = compiled.source.push(x, snapshot[2], time, end)
-            block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
+            block, values, state, successor = snapshot
+            steps, state = compiled.source.push(x, state, time, end)
+            block, values, scaling = compiled.advance(block, values, steps)
             answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
             after = reset_snapshot(compiled, state) if end else (block, values, state, {})
-            if snapshot[3].setdefault(None, after) is not after:  # as in `_replace`, without its call
+            if successor.setdefault(None, after) is not after:  # as in `_replace`, without its call
                 raise StateError(BUSY)
             self._snapshot = after
             return answer
         except BaseException:
-            after = None
+            after, successor = None, {}
             del snapshot  # else a stored traceback would keep all later snapshots alive
             raise
 
