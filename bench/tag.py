@@ -1,6 +1,6 @@
 """Measure the tagger on public sets: slots and intent, with the defaults and no option but the seed, and its streams.
 
-Each model is trained on the official training split, with the validation split to select the weights; it is written,
+Each model is trained on the official training split, part of which is held out to select the weights; it is written,
 loaded again and scored on the official test split by the native runtime. A stream then reads the test split word by
 word. Writes bench/results/tag.json and keeps its other entries.
 
@@ -52,7 +52,7 @@ def measure_seed(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
         progress, start = fits.print_epochs(f"{name} seed {seed}"), time.perf_counter()
-        fit("tag", files["train"], valid=files["val"], label="label", seed=seed, out=out, progress=progress)
+        fit("tag", files["train"], label="label", seed=seed, out=out, progress=progress)
         spent = time.perf_counter() - start
         metrics = measure(out, str(files["test"])).as_dict()
         streamed = measure_stream(load(out, threads=1), read_table(files["test"], ["tokens"]).column("tokens"))

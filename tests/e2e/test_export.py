@@ -107,7 +107,7 @@ def test_the_python_in_the_docs_runs(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(tokens, "docs/export.md", "exec"), names)
-    model = names["model"]
+    model = load(fitted.model).model
     assert names["ids"].tolist() == ids_of(load(fitted.model), "what's my balance")
     exec(compile(graph, "docs/export.md", "exec"), names)
     reference = Reference(model)
