@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tidegate import cli
+from tidegate.cli import verify
 from tidegate.text_tables import format_table
 from tidegate.verify.samples import WORDS, sample
 
 WIDTHS = [60, 80, 120]
+REPLAYED = cache(verify.replay)  # a file is verified once, and its results are printed at every width
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,7 @@ def test_no_line_is_wider_than_the_terminal(
     folder: Path, width: int, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(verify, "replay", REPLAYED)
     words = command.split()
     argv = [words[0], *(f"{name}.safetensors" for name in words[1:]), *(["test.csv"] if words[0] == "score" else [])]
     narrow = said(argv, width, monkeypatch, capsys)
