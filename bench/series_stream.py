@@ -93,7 +93,7 @@ def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
         options = fits.options(case.set, **case.options, **SHORT)
         fit(catalogue.get(case.set).task, str(files["train"]), options, out)
     predictor = loaded(out, threads=1)
-    source = task.read(str(path), options, predictor.model.inputs["x"]["columns"])
+    source = task.read(str(path), options, predictor.model.inputs["x"].to_json()["columns"])
     return predictor, [series.values for series in source.series]
 
 
