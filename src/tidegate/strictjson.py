@@ -17,7 +17,8 @@ MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 200_000
 MAX_DIGITS: Final = 20
 
-_TOKEN = re.compile(r'"[^"]*"?|[\[{\]},]')
+_STRING = re.compile(r'"[^"]*"?')
+_BRACKET = re.compile(r"[\[{\]}]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -70,18 +71,22 @@ def show(value: object, most: int = 60) -> str:
 
 
 def _check_limits(text: str) -> None:
-    depth, values = 0, 1
     unescaped = text.replace("\\\\", "").replace('\\"', "")  # strings now end at the next quote
-    for match in _TOKEN.finditer(unescaped):
-        first = unescaped[match.start()]
-        depth += (first in "[{") - (first in "]}")
-        values += first in "[{,"
+    structure = _STRING.sub("", unescaped)
+    depth, values = 0, 1 + structure.count(",")
+    for match in _BRACKET.finditer(structure):
+        bracket = match.group()
+        opens = bracket in "[{"
+        depth += 1 if opens else -1
+        values += opens
         if depth < 0:
-            raise ModelFileError(f"the JSON is broken: {first} without an opening bracket")
+            raise ModelFileError(f"the JSON is broken: {bracket} without an opening bracket")
         if depth > MAX_DEPTH:
             raise ModelFileError(f"the JSON is nested deeper than {MAX_DEPTH} levels")
         if values > MAX_VALUES:
-            raise ModelFileError(f"the JSON has more than {MAX_VALUES} values")
+            break
+    if values > MAX_VALUES:
+        raise ModelFileError(f"the JSON has more than {MAX_VALUES} values")
 
 
 def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -38,8 +38,6 @@ IMPORTS = """
 import resource, sys
 from tidegate.errors import TidegateError
 from tidegate.runtime import State, load
-used = resource.getrusage(resource.RUSAGE_SELF)
-imports_s = used.ru_utime + used.ru_stime
 """
 LOAD = """
 try:
@@ -56,12 +54,14 @@ try:  # the peak of this process alone; ru_maxrss counts the parent's too
     peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 except OSError:
     peak = used.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-print(imports_s + used.ru_utime + used.ru_stime, peak / 1000)
+print(used.ru_utime + used.ru_stime, peak / 1000)
 """
 
 
 class Verdict(NamedTuple):
-    """The result of loading a model or restoring a state: its error (or "loaded"), CPU time and peak memory."""
+    """The result of loading a model or restoring a state: its error (or "loaded"), CPU time without that of the
+    imports, and peak memory of the whole process.
+    """
 
     sentence: str
     cpu_s: float
