@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError, OptionError
-from ..tape import Tape
+from ..tape import Program, Tape, lower
 
 V = TypeVar("V")
 Use = Literal["matrix", "table", "vector", "fixed"]
@@ -152,6 +153,13 @@ class Layer(ABC):
     def initial_state(self, rows: int) -> dict[str, npt.NDArray[Any]]:
         """Return the states before the first step, name -> [rows, *shape]."""
         return {name: np.full((rows, *shape), first) for name, (shape, first) in self.state().items()}
+
+    @cached_property
+    def program(self) -> Program:
+        """The step as operations, recorded from `step`. Raises CellError if the step cannot be recorded."""
+        inputs = self.vocabulary_size if self.ids else getattr(self, self.input_option)
+        states = {name: shape for name, (shape, _) in self.state().items()}
+        return lower(self.step, inputs, self.ids, self.shapes(), states)
 
     @property
     def whole_window(self) -> str:

@@ -76,8 +76,8 @@ class Conv(Layer):
         if not s:
             return self.apply(xp, t, x), {}
         older, wide = self.window - 1, self.inputs
-        window = [*xp.split(s["past"].reshape(-1, older * wide), older), x]
-        return self.apply(xp, t, xp.concat(window)), {"past": xp.concat(window[1:]).reshape(-1, older, wide)}
+        window = xp.concat([s["past"].reshape(x.shape[0], older * wide), x])
+        return self.apply(xp, t, window), {"past": xp.push(s["past"], x)}
 
     def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
         """Run over whole rows. At the ends of a centred one, steps outside the row are zeros and are left out."""

@@ -76,7 +76,7 @@ class Pool(Layer):
 
 def attend(xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any) -> Any:
     """Update the attention's part of the state in place and return its pooled value."""
-    e = xp.affine(x, t["score"].reshape(1, -1), t["score_bias"])
+    e = xp.dot(x, t["score"]) + t["score_bias"]
     peak = xp.maximum(s["peak"], e)
     keep, new = xp.exp(s["peak"] - peak), xp.exp(e - peak)
     s["peak"], s["weight"], s["sum"] = peak, s["weight"] * keep + new, s["sum"] * keep + new * x

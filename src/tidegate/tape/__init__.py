@@ -1,8 +1,10 @@
 """A cell's equation recorded as straight-line code; see README.md."""
 
-from .interpret import interpret
+from .interpret import interpret, run_program
 from .linear import is_linear, solvable_states
+from .lower import lower
 from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
+from .program import MAX_OPERATIONS, Program
 from .tape import MAX_INSTRUCTIONS, MAX_LIVE, EncodedTape, Instruction, Shape, Tape, flat_width, resolve_shape
 from .trace import Namespace, trace
 
@@ -10,6 +12,7 @@ __all__ = [
     "BINARY",
     "MAX_INSTRUCTIONS",
     "MAX_LIVE",
+    "MAX_OPERATIONS",
     "NORM_EPS",
     "OPCODES",
     "UNARY",
@@ -17,12 +20,15 @@ __all__ = [
     "Instruction",
     "Namespace",
     "NumpyOps",
+    "Program",
     "Shape",
     "Tape",
     "flat_width",
     "interpret",
     "is_linear",
+    "lower",
     "resolve_shape",
+    "run_program",
     "solvable_states",
     "trace",
 ]

@@ -45,21 +45,41 @@ class NumpyOps:
         return x @ W.T
 
     @staticmethod
+    def dot(x: Any, y: Any) -> Any:
+        """Multiply and sum over the last axis: [..., K], [..., K] -> [..., 1]."""
+        return (x * y).sum(-1, keepdims=True)
+
+    @staticmethod
     def mean(x: Any) -> Any:
-        """Average over the width: [rows, width] -> [rows, 1]; `sum` and `peak` (the maximum) have the same shapes."""
+        """Average over the last axis, which stays with length 1."""
         return x.mean(-1, keepdims=True)
 
     @staticmethod
-    def sum(x: Any) -> Any:
-        return x.sum(-1, keepdims=True)
+    def sum(x: Any, axis: int = -1) -> Any:
+        """Sum over an axis, which stays with length 1, in ascending order; `peak` is the maximum."""
+        return x.sum(axis, keepdims=True)
 
     @staticmethod
-    def peak(x: Any) -> Any:
-        return x.max(-1, keepdims=True)
+    def peak(x: Any, axis: int = -1) -> Any:
+        return x.max(axis, keepdims=True)
+
+    @staticmethod
+    def less(x: Any, y: Any) -> Any:
+        """Return 1 where x < y, and 0 elsewhere; `select` takes the second where the first is not 0, else the third."""
+        return np.less(x, y) * 1.0
+
+    @staticmethod
+    def select(condition: Any, x: Any, y: Any) -> Any:
+        return np.where(np.asarray(condition) != 0, x, y)
+
+    @staticmethod
+    def push(window: Any, x: Any) -> Any:
+        """Append x to a window of steps, whose oldest falls out: [rows, n, ...], [rows, ...] -> [rows, n, ...]."""
+        return np.concatenate([window[:, 1:], x[:, None]], axis=1)
 
     @staticmethod
     def concat(parts: list[Any]) -> Any:
-        """Put arrays of [rows, ...] side by side; `split` cuts one into n equal parts."""
+        """Put arrays side by side on their last axis; `split` cuts one into n equal parts."""
         return np.concatenate(parts, axis=-1)
 
     @staticmethod
