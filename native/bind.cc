@@ -179,6 +179,36 @@ class Engine {
     message.check(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
   }
 
+  void program(nb::handle code_object, nb::handle list_object, nb::handle consts_object, const nb::list& tensor_list,
+               std::int64_t inputs, std::int64_t ids, int output, nb::handle next_object, nb::handle offsets_object,
+               nb::handle sizes_object, int add) {
+    const Array code(code_object.ptr(), "code", kInt32, 2), list(list_object.ptr(), "list", kInt32, 1),
+        consts(consts_object.ptr(), "consts", kFloat, 1), next(next_object.ptr(), "next", kInt32, 1),
+        offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1);
+    code.expect(1, TIDEGATE_OPERATION_WIDTH);
+    offsets.expect(0, next.shape(0));
+    sizes.expect(0, next.shape(0));
+    std::vector<std::unique_ptr<Array>> arrays;
+    std::vector<const float*> tensors;
+    std::vector<std::int64_t> tensor_sizes;
+    for (nb::handle object : tensor_list) {
+      arrays.push_back(std::make_unique<Array>(object.ptr(), "tensors", kFloat, 1));
+      tensors.push_back(arrays.back()->data<float>());
+      tensor_sizes.push_back(arrays.back()->shape(0));
+    }
+    tidegate_program program = {};
+    program.inputs = inputs, program.ids = ids, program.output = output;
+    program.operations = to_int32(code.shape(0)), program.code = code.data<std::int32_t>();
+    program.list_count = to_int32(list.shape(0)), program.list = list.data<std::int32_t>();
+    program.consts_count = to_int32(consts.shape(0)), program.consts = consts.data<float>();
+    program.tensors_count = to_int32(static_cast<Py_ssize_t>(tensors.size()));
+    program.tensors = tensors.data(), program.tensor_sizes = tensor_sizes.data();
+    program.states = to_int32(next.shape(0)), program.next = next.data<std::int32_t>();
+    program.state_offsets = offsets.data<std::int32_t>(), program.state_sizes = sizes.data<std::int32_t>();
+    Message message;
+    message.check(tidegate_add_program(engine_, &program, add, message.text, sizeof message.text));
+  }
+
   void finish() {
     Message message;
     message.check(tidegate_finish(engine_, message.text, sizeof message.text));
@@ -369,6 +399,9 @@ NB_MODULE(_native, module) {
       .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
            nb::arg("offsets"), nb::arg("add") = -1)
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
+      .def("program", &Engine::program, array("code"), array("list"), array("consts"), nb::arg("tensors"),
+           nb::arg("inputs"), nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"),
+           array("state_sizes"), nb::arg("add") = -1)
       .def("finish", &Engine::finish)
       .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"), array("out"),
            nb::arg("per_step"), nb::arg("threads"))

@@ -1,5 +1,6 @@
 // The C API: checks arguments, and turns exceptions into a status and a message.
 #include "engine.h"
+#include "program.h"
 #include "status.h"
 
 using tidegate::catch_as_status;
@@ -174,6 +175,12 @@ tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t
 tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message, size_t capacity) {
   return add_layer(engine, add, message, capacity,
                    [&](const Engine& e) { return tidegate::make_softmax(e.kernels, size); });
+}
+
+tidegate_status tidegate_add_program(tidegate_engine* engine, const tidegate_program* program, int add, char* message,
+                                     size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_program(e.kernels, *program); });
 }
 
 tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity) {

@@ -24,6 +24,7 @@ UNARY(exp, exponential(a))
 UNARY(sigmoid, logistic(a))
 UNARY(tanh, hyperbolic_tangent(a))
 UNARY(relu, select(a < Vector{}, Vector{}, a))
+UNARY(sqrt, square_root(a))
 
 #define BINARY(name, expression)                                                               \
   void name(size_t rows, size_t width, Broadcast broadcast, MatrixView x, MatrixView y, float* out, size_t ld) {     \
@@ -58,6 +59,7 @@ BINARY(mul, a * b)
 BINARY(div, a / b)
 BINARY(minimum, min_or_nan(a, b))
 BINARY(maximum, max_or_nan(a, b))
+BINARY(less, select(a < b, splat(1.0f), Vector{}))
 
 // Reductions over a row have one fixed order: lane i sums the values i, i + LANES, ..., then the lanes are added in
 // order.
@@ -86,6 +88,44 @@ float dot(size_t n, const float* x, const float* y) {
 float compute_deviation(size_t n, const float* x, float mean, float eps) {
   return __builtin_sqrtf(sum_of_squares(n, x, mean) / (float)n + eps);
 }
+
+void means(size_t groups, size_t n, const float* x, float* out) {
+  for (size_t g = 0; g < groups; ++g) out[g] = sum(n, x + g * n) / (float)n;
+}
+
+void dots(size_t groups, size_t n, size_t x_groups, const float* x, size_t y_groups, const float* y, float* out) {
+  for (size_t g = 0, i = 0, j = 0; g < groups; ++g) {
+    out[g] = dot(n, x + i * n, y + j * n);
+    if (++i == x_groups) i = 0;
+    if (++j == y_groups) j = 0;
+  }
+}
+
+#define REDUCE(name, first, vector_expression, expression)                             \
+  void name(size_t outer, size_t n, size_t inner, const float* x, float* out) {        \
+    for (size_t o = 0; o < outer; ++o, x += n * inner, out += inner) {                 \
+      size_t i = 0;                                                                    \
+      for (; i + LANES <= inner; i += LANES) {                                         \
+        Vector a = first ? load(x + i) : Vector{};                                     \
+        for (size_t k = first; k < n; ++k) {                                           \
+          const Vector b = load(x + k * inner + i);                                    \
+          a = vector_expression;                                                       \
+        }                                                                              \
+        store(out + i, a);                                                             \
+      }                                                                                \
+      for (; i < inner; ++i) {                                                         \
+        float a = first ? x[i] : 0.0f;                                                 \
+        for (size_t k = first; k < n; ++k) {                                           \
+          const float b = x[k * inner + i];                                            \
+          a = expression;                                                              \
+        }                                                                              \
+        out[i] = a;                                                                    \
+      }                                                                                \
+    }                                                                                  \
+  }
+
+REDUCE(sum_axis, 0, a + b, a + b)
+REDUCE(peak_axis, 1, max_or_nan(a, b), (a > b || a != a ? a : b))
 
 void norm(size_t rows, size_t n, MatrixView x, const float* gain, const float* bias, float eps, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
@@ -157,8 +197,9 @@ template <class F>
 constexpr Kernels table() {
   return {
     matmul_kernels<F>(), TARGET_NAME, LANES,
-    neg,         abs,   exp,       sigmoid,  tanh,           relu,
-    add,         sub,   mul,       div,      minimum,        maximum,
+    neg,         abs,   exp,       sigmoid,  tanh,           relu,    sqrt,
+    add,         sub,   mul,       div,      minimum,        maximum, less,
+    sum_axis,    peak_axis, means, dots,
     norm,        normalize, softmax,
     cell_norm,   cell_norm_backward, add_column_sums,
     pool_mean,   pool_max, pool_attention,

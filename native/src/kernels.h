@@ -119,8 +119,16 @@ struct Kernels : MatmulKernels {
   size_t lanes;
 
   // Elementwise operations; width is a multiple of lanes.
-  Unary *neg, *abs, *exp, *sigmoid, *tanh, *relu;
-  Binary *add, *sub, *mul, *div, *minimum, *maximum;
+  Unary *neg, *abs, *exp, *sigmoid, *tanh, *relu, *sqrt;
+  Binary *add, *sub, *mul, *div, *minimum, *maximum, *less;  // less: 1 where a < b, else 0
+
+  // Reductions inside one row, x[outer, n, inner] -> out[outer, inner], in ascending order of n.
+  void (*sum_axis)(size_t outer, size_t n, size_t inner, const float* x, float* out);
+  void (*peak_axis)(size_t outer, size_t n, size_t inner, const float* x, float* out);
+  // Over the last axis of x[groups, n], in the order of the norms: the mean, and the product with y[y_groups, n]. Group
+  // g of the result reads group g % x_groups of x and g % y_groups of y.
+  void (*means)(size_t groups, size_t n, const float* x, float* out);
+  void (*dots)(size_t groups, size_t n, size_t x_groups, const float* x, size_t y_groups, const float* y, float* out);
 
   // (x - mean) / sqrt(variance + eps) * gain + bias, over the n values of each row.
   void (*norm)(size_t rows, size_t n, MatrixView x, const float* gain, const float* bias, float eps, float* out,

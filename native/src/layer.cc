@@ -59,6 +59,13 @@ std::uint16_t to_bf16(float x) {
   return static_cast<std::uint16_t>(half);
 }
 
+float from_bf16(std::uint16_t bf16) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(bf16) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 // Column j is in a block of `width` columns, which stores `k_pack` values of k for each column in turn.
 PackedWeights::PackedWeights(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order,
                              const float* weights, const float* bias)

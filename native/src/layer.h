@@ -112,6 +112,7 @@ std::vector<std::int64_t> make_range(std::size_t n);
 // Round to the nearest bfloat16, ties to even; NaN stays NaN. Throws ValueError if a finite number would become
 // infinite.
 std::uint16_t to_bf16(float x);
+float from_bf16(std::uint16_t bf16);
 
 // A matrix and its bias, packed for Kernels::matmul in the precision of the kernels.
 class PackedWeights {

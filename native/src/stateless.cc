@@ -35,7 +35,7 @@ class Embed final : public Layer {
         std::memcpy(out, float32_.data() + r * size, size * sizeof(float));
         continue;
       }
-      for (std::size_t i = 0; i < size; ++i) out[i] = widen(bf16_[r * size + i]);
+      for (std::size_t i = 0; i < size; ++i) out[i] = from_bf16(bf16_[r * size + i]);
     }
   }
   std::size_t work() const override { return ids_ * size; }
@@ -46,17 +46,11 @@ class Embed final : public Layer {
     std::memcpy(&value, x.data + item * x.ld + k, sizeof value);
     return static_cast<std::size_t>(value);
   }
-  static float widen(std::uint16_t bf16) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(bf16) << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  }
   void add_row(std::size_t row, float* out) const {
     if (!float32_.empty())
       for (std::size_t i = 0; i < size; ++i) out[i] += float32_[row * size + i];
     else
-      for (std::size_t i = 0; i < size; ++i) out[i] += widen(bf16_[row * size + i]);
+      for (std::size_t i = 0; i < size; ++i) out[i] += from_bf16(bf16_[row * size + i]);
   }
 
   const std::size_t ids_;

@@ -49,6 +49,12 @@ INLINE float sum_lanes(Vector v) {
   return sum;
 }
 
+INLINE Vector square_root(Vector v) {
+  Vector root;
+  for (int i = 0; i < LANES; ++i) root[i] = __builtin_sqrtf(v[i]);
+  return root;
+}
+
 // The larger or the smaller of two values; NaN if either is NaN.
 INLINE Vector max_or_nan(Vector a, Vector b) { return select((a > b) | (a != a), a, b); }
 INLINE Vector min_or_nan(Vector a, Vector b) { return select((a < b) | (a != a), a, b); }

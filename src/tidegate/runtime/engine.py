@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from .. import _native
 from ..document import state_schema
 from ..errors import ModelFileError, OptionError, TargetError, error_context
-from ..layers import Layer, choose, state_names
+from ..layers import Layer, state_names
 from ..layers.conv import Conv
 from ..layers.dense import Dense
 from ..layers.embed import Embed
@@ -21,7 +22,7 @@ from ..layers.recurrent import Recurrent
 from ..layers.scale import Scale
 from ..layers.softmax import Softmax
 from ..model import Model
-from ..tape import flat_width
+from ..tape import encode_program, flat_width
 from .precision import COMPUTE_BF16, FLOAT32, resolve_precision
 
 Tensors = dict[str, Any]
@@ -112,7 +113,7 @@ def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 
     for i, (layer, tensors) in enumerate(layers):
         offsets = {name: at[full] for name, full in state_names(i, layer.state()).items()}
         with engine_errors(f"layers[{first + i}]"):
-            build = choose(BUILDERS, layer, "has no kernel in the native engine")
+            build = BUILDERS.get(type(layer), add_program) if options.fused else add_program
             build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
     with engine_errors("layers"):
         engine.finish()
@@ -127,6 +128,25 @@ def engine_errors(place: str) -> Iterator[None]:
             yield
         except ValueError as error:
             raise ModelFileError(f"refused by the native engine: {error}") from error
+
+
+def add_program(engine: _native.Engine, layer: Layer, t: Tensors, offsets: Offsets, add: int) -> None:
+    """Add a layer by the operations of its step."""
+    program = layer.program
+    code = encode_program(program)
+    engine.program(
+        code.code,
+        code.list,
+        code.consts,
+        [t[role].reshape(-1) for role in program.tensors],
+        program.inputs,
+        program.ids,
+        code.output,
+        code.next,
+        np.array([offsets[name] for name in program.state], np.int32),
+        np.array([math.prod(shape) for shape in program.state.values()], np.int32),
+        add,
+    )
 
 
 def add_embed(engine: _native.Engine, layer: Embed, t: Tensors, offsets: Offsets, add: int) -> None:

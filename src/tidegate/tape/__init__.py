@@ -1,5 +1,6 @@
 """A cell's equation recorded as straight-line code; see README.md."""
 
+from .encode import encode_program
 from .interpret import interpret, run_program
 from .linear import is_linear, solvable_states
 from .lower import lower
@@ -23,6 +24,7 @@ __all__ = [
     "Program",
     "Shape",
     "Tape",
+    "encode_program",
     "flat_width",
     "interpret",
     "is_linear",
