@@ -113,7 +113,7 @@ void Engine::finish() {
     layout_.states.emplace_back();
     for (const StateArray& array : layer->states)
       layout_.states.back().push_back(
-          reserve(2 * kTileRows * layer->padded_size(static_cast<std::size_t>(array.size))));
+          array.in_place ? 0 : reserve(2 * kTileRows * layer->padded_size(static_cast<std::size_t>(array.size))));
     scratch = std::max(scratch, layer->scratch());
   }
   layout_.scratch = reserve(scratch);

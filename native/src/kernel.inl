@@ -80,8 +80,9 @@ float sum_of_squares(size_t n, const float* x, float mean) {
 
 float dot(size_t n, const float* x, const float* y) {
   Vector total = {};
-  for (size_t i = 0; i < n; i += LANES)
-    total = MULTIPLY_ADD(mask_lanes(n - i, load(x + i), 0.0f), mask_lanes(n - i, load(y + i), 0.0f), total);
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) total = MULTIPLY_ADD(load(x + i), load(y + i), total);
+  if (i < n) total = MULTIPLY_ADD(mask_lanes(n - i, load(x + i), 0.0f), mask_lanes(n - i, load(y + i), 0.0f), total);
   return sum_lanes(total);
 }
 
@@ -126,6 +127,22 @@ void dots(size_t groups, size_t n, size_t x_groups, const float* x, size_t y_gro
 
 REDUCE(sum_axis, 0, a + b, a + b)
 REDUCE(peak_axis, 1, max_or_nan(a, b), (a > b || a != a ? a : b))
+
+void sum_products(size_t n, size_t groups, size_t width, const float* a, const float* b, float* out) {
+  for (size_t g = 0; g < groups; ++g, ++a, b += width, out += width) {
+    size_t i = 0;
+    for (; i + LANES <= width; i += LANES) {
+      Vector total = {};
+      for (size_t k = 0; k < n; ++k) total += splat(a[k * groups]) * load(b + k * groups * width + i);
+      store(out + i, total);
+    }
+    for (; i < width; ++i) {
+      float total = 0.0f;
+      for (size_t k = 0; k < n; ++k) total += a[k * groups] * b[k * groups * width + i];
+      out[i] = total;
+    }
+  }
+}
 
 void norm(size_t rows, size_t n, MatrixView x, const float* gain, const float* bias, float eps, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
@@ -199,7 +216,7 @@ constexpr Kernels table() {
     matmul_kernels<F>(), TARGET_NAME, LANES,
     neg,         abs,   exp,       sigmoid,  tanh,           relu,    sqrt,
     add,         sub,   mul,       div,      minimum,        maximum, less,
-    sum_axis,    peak_axis, means, dots,
+    sum_axis,    peak_axis, means, sum_products, dots,
     norm,        normalize, softmax,
     cell_norm,   cell_norm_backward, add_column_sums,
     pool_mean,   pool_max, pool_attention,

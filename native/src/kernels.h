@@ -128,6 +128,8 @@ struct Kernels : MatmulKernels {
   // Over the last axis of x[groups, n], in the order of the norms: the mean, and the product with y[y_groups, n]. Group
   // g of the result reads group g % x_groups of x and g % y_groups of y.
   void (*means)(size_t groups, size_t n, const float* x, float* out);
+  // out[g, i] = sum over k, ascending, of a[k, g] b[k, g, i], for g < groups and i < width.
+  void (*sum_products)(size_t n, size_t groups, size_t width, const float* a, const float* b, float* out);
   void (*dots)(size_t groups, size_t n, size_t x_groups, const float* x, size_t y_groups, const float* y, float* out);
 
   // (x - mean) / sqrt(variance + eps) * gain + bias, over the n values of each row.

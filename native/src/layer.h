@@ -43,6 +43,7 @@ class AlignedFloats {
 struct StateArray {
   std::int64_t offset;  // bytes
   std::int64_t size;    // floats
+  bool in_place = false;  // whether the layer changes it in its block, so that it is not copied
 };
 
 // The rows of a tile, longest first, while a layer runs. `state[i]` holds array i of the layer's state, one padded row

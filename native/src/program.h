@@ -1,11 +1,53 @@
-// A layer given as a program: operations over whole rows, checked and ready to run.
+// A layer given as a program: operations over whole rows, checked, with a place for each value.
 #pragma once
 
 #include "layer.h"
 
 namespace tidegate {
 
-// Throw ValueError unless the program follows the rules of tidegate.h. One that does reads nothing out of bounds.
+// Where the value of a register is stored. An early one is computed for all items of a chunk at once, because no state
+// has a part in it. A spare is the next value of a state, written where it goes; a state that is changed in place stays
+// in its block.
+enum class Storage { kInput, kState, kBlock, kSpare, kTensor, kConst, kEarly, kSlot };
+
+struct Register {
+  Storage storage;
+  std::size_t index;   // of the state, tensor or constant; of an early value or a slot, its first float
+  std::size_t offset;  // floats from the start of the row
+  std::size_t row;     // floats from row to row; 0 if all rows have the same
+  std::size_t size;
+};
+
+struct Operation {
+  std::int32_t opcode, a, b, c, result;
+  std::size_t p, q, r;
+  Unary* unary;
+  Binary* binary;
+  Broadcast broadcast;
+  std::size_t matrix;  // index of its packed weights
+};
+
+// A program that is ready to run. Products of one operand are one product, and a sum of products is one operation, with
+// the same bits.
+struct ProgramPlan {
+  // Throws ValueError unless the program follows the rules of tidegate.h. One that does reads nothing out of bounds.
+  ProgramPlan(const Layer& layer, const tidegate_program& program);
+
+  std::vector<Register> registers;
+  std::vector<Operation> early, late;
+  std::vector<std::int32_t> list;  // registers that are joined
+  std::vector<PackedWeights> matrices;
+  std::vector<AlignedFloats> consts, tensors;
+  std::vector<bool> in_place;      // by state
+  bool by_steps = false;           // whether a step depends on earlier ones
+  std::size_t block = 1;           // rows that run together
+  std::size_t early_floats = 0;    // for all early values of a chunk
+  std::size_t slot_floats = 0;     // for all slots of a block
+  std::size_t work = 0;
+};
+
+constexpr std::int32_t kSumOfProducts = TIDEGATE_OPERATIONS;  // of the plan alone: sum over k of a[k, g] b[k, g, i]
+
 void check_program(const tidegate_program& program);
 
 std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program);

@@ -75,6 +75,7 @@ void load_states(const Progress& progress, const Engine& engine, Workspace& work
     for (std::size_t i = 0; i < engine.layers.size(); ++i) {
       const Layer& layer = *engine.layers[i];
       for (std::size_t s = 0; s < layer.states.size(); ++s) {
+        if (layer.states[s].in_place) continue;
         const auto size = static_cast<std::size_t>(layer.states[s].size);
         std::memcpy(workspace.state[i][s] + r * layer.padded_size(size), from + layer.states[s].offset,
                     size * sizeof(float));

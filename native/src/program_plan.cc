@@ -1,0 +1,341 @@
+// Turns a program into operations on buffers: what runs for all items at once, which products are one, and where each
+// value is stored. A buffer is used again when no later operation reads it.
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "program.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::size_t kInPlaceFloats = 1024;  // a state from this size on is not copied
+constexpr std::size_t kBlockFloats = 4096;    // the widest register of a block of rows, to stay in the L1 cache
+
+Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
+  Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
+                          kernels.tanh, kernels.relu, nullptr,     kernels.sqrt};
+  const bool is_unary = opcode >= TIDEGATE_OP_NEG && opcode <= TIDEGATE_OP_SQRT;
+  return is_unary ? table[opcode - TIDEGATE_OP_NEG] : nullptr;
+}
+
+Binary* binary_kernel(const Kernels& kernels, std::int32_t opcode) {
+  Binary* const table[] = {kernels.add,     kernels.sub,     kernels.mul, kernels.div,
+                           kernels.minimum, kernels.maximum, kernels.less};
+  return opcode >= TIDEGATE_OP_ADD ? table[opcode - TIDEGATE_OP_ADD] : nullptr;
+}
+
+// Allocates slots; a released one serves the next value of the same size.
+class Slots {
+ public:
+  std::size_t acquire(std::size_t floats) {
+    auto& free = free_[floats];
+    if (free.empty()) {
+      free.push_back(total_);
+      total_ += floats;
+    }
+    const std::size_t at = free.back();
+    free.pop_back();
+    return at;
+  }
+  void release(std::size_t floats, std::size_t at) { free_[floats].push_back(at); }
+  std::size_t total() const { return total_; }
+
+ private:
+  std::map<std::size_t, std::vector<std::size_t>> free_;
+  std::size_t total_ = 0;
+};
+
+struct Builder {
+  const Layer& layer;
+  const tidegate_program& program;
+  ProgramPlan& plan;
+  std::size_t count;
+  std::vector<bool> early;               // by register
+  std::vector<std::int32_t> reads;       // how many operations and results read it
+  std::vector<std::int32_t> owner;       // the register whose slot holds it
+  std::vector<std::int32_t> last;        // by owner: the last operation that reads it
+  std::map<std::pair<std::int32_t, bool>, std::vector<std::int32_t>> products;  // by operand: one product
+  std::vector<bool> merged;              // operations that are a part of a sum of products
+  bool copies_input = false;
+  Slots early_slots, slots;
+
+  const std::int32_t* row_of(std::size_t i) const { return program.code + TIDEGATE_OPERATION_WIDTH * i; }
+  std::int32_t opcode_of(std::int32_t reg) const { return row_of(static_cast<std::size_t>(reg))[0]; }
+  std::size_t size_of(std::int32_t reg) const {
+    return static_cast<std::size_t>(row_of(static_cast<std::size_t>(reg))[1]);
+  }
+  static bool is_product(std::int32_t opcode) {
+    return opcode == TIDEGATE_OP_AFFINE || opcode == TIDEGATE_OP_MATMUL;
+  }
+  bool is_view(std::size_t i) const { return row_of(i)[0] == TIDEGATE_OP_PART && row_of(i)[5] == 1; }
+
+  // Visit the registers that operation i reads, but for the matrix and the bias of a product, which are packed.
+  template <class Visit>
+  void for_operands(std::size_t i, const Visit& visit) const {
+    const std::int32_t *row = row_of(i), opcode = row[0];
+    if (opcode == TIDEGATE_OP_CONCAT) {
+      for (std::int32_t k = 0; k < row[3]; ++k) visit(program.list[row[2] + k]);
+      return;
+    }
+    if (opcode == TIDEGATE_OP_TAKE || opcode > TIDEGATE_OP_CONST) visit(row[2]);
+    if (opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_PUSH ||
+        opcode >= TIDEGATE_OP_ADD)
+      visit(row[3]);
+    if (opcode == TIDEGATE_OP_SELECT) visit(row[4]);
+  }
+
+  Builder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
+      : layer(layer), program(program), plan(plan), count(static_cast<std::size_t>(program.operations)),
+        early(count), reads(count), owner(count), last(count), merged(count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t opcode = row_of(i)[0];
+      plan.by_steps = plan.by_steps || opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_STEPS;
+      // These read whole vectors from the middle of a row; those of the input could be past its end.
+      copies_input = copies_input || opcode == TIDEGATE_OP_PART || opcode == TIDEGATE_OP_MEAN || opcode == TIDEGATE_OP_DOT;
+      early[i] = opcode != TIDEGATE_OP_STATE && opcode != TIDEGATE_OP_STEPS;
+      for_operands(i, [&](std::int32_t reg) {
+        early[i] = early[i] && early[static_cast<std::size_t>(reg)];
+        ++reads[static_cast<std::size_t>(reg)];
+      });
+    }
+    if (!plan.by_steps) early.assign(count, false);  // blocks of rows suit the cache better than all items
+    ++reads[static_cast<std::size_t>(program.output)];
+    for (std::int32_t s = 0; s < program.states; ++s) ++reads[static_cast<std::size_t>(program.next[s])];
+    choose_block();
+    find_products();
+    find_sums_of_products();
+    find_owners();
+    choose_in_place();
+  }
+
+  void choose_block() {
+    std::size_t widest = 1;
+    for (std::size_t i = 0; i < count; ++i)
+      if (row_of(i)[0] != TIDEGATE_OP_TENSOR && !early[i])
+        widest = std::max(widest, layer.padded_size(static_cast<std::size_t>(row_of(i)[1])));
+    plan.block = std::max<std::size_t>(1, std::min(kTileRows, kBlockFloats / widest));
+  }
+
+  // Products of the same operand are computed together, where the first of them is.
+  void find_products() {
+    for (std::size_t i = 0; i < count; ++i)
+      if (is_product(row_of(i)[0])) products[{row_of(i)[2], early[i]}].push_back(static_cast<std::int32_t>(i));
+  }
+  const std::vector<std::int32_t>& product_of(std::size_t i) const { return products.at({row_of(i)[2], early[i]}); }
+
+  // sum over k of expand(a)[k, g, :] * b[k, g, :], where nothing else reads the product or the expanded a.
+  void find_sums_of_products() {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t* row = row_of(i);
+      if (row[0] != TIDEGATE_OP_SUM || row[5] != 1) continue;
+      const auto product = static_cast<std::size_t>(row[2]);
+      if (row_of(product)[0] != TIDEGATE_OP_MUL || reads[product] != 1) continue;
+      const auto expand = static_cast<std::size_t>(row_of(product)[2]);
+      const std::int32_t* repeats = row_of(expand);
+      if (repeats[0] != TIDEGATE_OP_EXPAND || reads[expand] != 1 || repeats[7] != 1 || row[7] % repeats[6]) continue;
+      if (size_of(row_of(product)[3]) != size_of(row_of(product)[2])) continue;
+      merged[product] = merged[expand] = true;
+    }
+  }
+  bool is_sum_of_products(std::size_t i) const {
+    return row_of(i)[0] == TIDEGATE_OP_SUM && merged[static_cast<std::size_t>(row_of(i)[2])];
+  }
+
+  void find_owners() {
+    for (std::size_t i = 0; i < count; ++i) {
+      owner[i] = static_cast<std::int32_t>(i);
+      if (is_view(i)) owner[i] = owner[static_cast<std::size_t>(row_of(i)[2])];
+      if (is_product(row_of(i)[0])) owner[i] = product_of(i).front();
+      last[i] = static_cast<std::int32_t>(i);
+    }
+    const auto read = [&](std::int32_t reg, std::int32_t i) {
+      std::int32_t& end = last[static_cast<std::size_t>(owner[static_cast<std::size_t>(reg)])];
+      end = std::max(end, i);
+    };
+    const auto end = static_cast<std::int32_t>(count);
+    for (std::size_t i = 0; i < count; ++i)
+      for_operands(i, [&](std::int32_t reg) { read(reg, static_cast<std::int32_t>(i)); });
+    // The operands of what is merged are read by the sum; early values that late operations read stay to the end.
+    for (std::size_t i = 0; i < count; ++i)
+      if (is_sum_of_products(i)) {
+        const std::int32_t* product = row_of(static_cast<std::size_t>(row_of(i)[2]));
+        read(row_of(static_cast<std::size_t>(product[2]))[2], static_cast<std::int32_t>(i));
+        read(product[3], static_cast<std::int32_t>(i));
+      }
+    for (std::size_t i = 0; i < count; ++i)
+      if (!early[i]) for_operands(i, [&](std::int32_t reg) { if (early[static_cast<std::size_t>(reg)]) read(reg, end); });
+    read(program.output, end);
+    for (std::int32_t s = 0; s < program.states; ++s) read(program.next[s], end);
+  }
+
+  // A long state whose only reader appends a step to it changes in its block, where rows run one by one.
+  void choose_in_place() {
+    plan.in_place.assign(static_cast<std::size_t>(program.states), false);
+    for (std::int32_t s = 0; s < program.states && plan.block == 1; ++s) {
+      const auto next = static_cast<std::size_t>(program.next[s]);
+      const std::int32_t* row = row_of(next);
+      if (row[0] != TIDEGATE_OP_PUSH || row[1] < static_cast<std::int32_t>(kInPlaceFloats)) continue;
+      const std::int32_t* state = row_of(static_cast<std::size_t>(row[2]));
+      const bool alone = std::count(program.next, program.next + program.states, program.next[s]) == 1;
+      plan.in_place[static_cast<std::size_t>(s)] = alone && state[0] == TIDEGATE_OP_STATE && state[2] == s &&
+                                                   reads[static_cast<std::size_t>(row[2])] == 1 && row[3] != row[2];
+    }
+  }
+
+  std::size_t state_row(std::size_t s) const { return layer.padded_size(static_cast<std::size_t>(program.state_sizes[s])); }
+
+  // Return the state that the register is the next value of; the number of states for none, or for more than one.
+  std::size_t state_of(std::size_t i) const {
+    const auto reg = static_cast<std::int32_t>(i);
+    const auto at = std::find(program.next, program.next + program.states, reg);
+    const bool alone = std::count(program.next, program.next + program.states, reg) == 1;
+    return static_cast<std::size_t>(alone ? at - program.next : program.states);
+  }
+
+  Register allocate(std::size_t i, std::size_t row, std::size_t size) {
+    if (early[i]) return {Storage::kEarly, early_slots.acquire(row * kTileRows), 0, row, size};
+    return {Storage::kSlot, slots.acquire(row * plan.block), 0, row, size};
+  }
+
+  Register place(std::size_t i) {
+    const std::int32_t* row = row_of(i);
+    const auto size = static_cast<std::size_t>(row[1]), a = static_cast<std::size_t>(row[2]);
+    switch (row[0]) {
+      case TIDEGATE_OP_INPUT:
+        if (copies_input) break;
+        return {Storage::kInput, 0, 0, 0, size};
+      case TIDEGATE_OP_STATE:
+        return plan.in_place[a] ? Register{Storage::kBlock, a, 0, 0, size} : Register{Storage::kState, a, 0, state_row(a), size};
+      case TIDEGATE_OP_TENSOR: return {Storage::kTensor, a, static_cast<std::size_t>(row[3]), 0, size};
+      case TIDEGATE_OP_CONST: return {Storage::kConst, a, 0, 0, size};
+      case TIDEGATE_OP_PART: {
+        if (!is_view(i)) break;
+        Register part = plan.registers[a];
+        part.offset += static_cast<std::size_t>(row[7]);
+        part.size = size;
+        return part;
+      }
+      case TIDEGATE_OP_AFFINE:
+      case TIDEGATE_OP_MATMUL: return place_product(i, size);
+      default: break;
+    }
+    const std::size_t s = early[i] ? static_cast<std::size_t>(program.states) : state_of(i);
+    if (s < static_cast<std::size_t>(program.states) && plan.in_place[s]) return {Storage::kBlock, s, 0, 0, size};
+    if (s < static_cast<std::size_t>(program.states)) return {Storage::kSpare, s, 0, layer.padded_size(size), size};
+    return allocate(i, layer.padded_size(size), size);
+  }
+
+  Register place_product(std::size_t i, std::size_t size) {
+    const auto& parts = product_of(i);
+    std::size_t row = 0, offset = 0;
+    for (const std::int32_t part : parts) {
+      if (part == static_cast<std::int32_t>(i)) offset = row;
+      row += layer.padded_size(size_of(part));
+    }
+    if (offset) return {plan.registers[static_cast<std::size_t>(parts[0])].storage, plan.registers[static_cast<std::size_t>(parts[0])].index, offset, row, size};
+    return allocate(i, row, size);
+  }
+
+  void pack(std::size_t i) {
+    const auto& parts = product_of(i);
+    const std::size_t depth = size_of(row_of(i)[2]);
+    std::vector<float> weights, bias;
+    std::vector<std::int64_t> order;
+    for (const std::int32_t part : parts) {
+      const std::int32_t *row = row_of(static_cast<std::size_t>(part)), *W = row_of(static_cast<std::size_t>(row[3]));
+      const std::size_t outputs = size_of(part), first = bias.size();
+      const float* const from = program.tensors[W[2]] + W[3];
+      weights.insert(weights.end(), from, from + outputs * depth);
+      bias.resize(first + outputs);
+      if (row[0] == TIDEGATE_OP_AFFINE) {
+        const std::int32_t* b = row_of(static_cast<std::size_t>(row[4]));
+        std::copy_n(program.tensors[b[2]] + b[3], outputs, bias.begin() + static_cast<std::ptrdiff_t>(first));
+      }
+      for (std::size_t j = 0; j < layer.padded_size(outputs); ++j)
+        order.push_back(j < outputs ? static_cast<std::int64_t>(first + j) : -1);
+      plan.work += depth * outputs;
+    }
+    plan.matrices.emplace_back(layer.kernels, depth, order, weights.data(), bias.data());
+  }
+
+  void add(std::size_t i) {
+    const std::int32_t *row = row_of(i), opcode = row[0];
+    plan.registers.push_back(merged[i] ? Register{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
+    const bool leaf = opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_TENSOR || opcode == TIDEGATE_OP_CONST ||
+                      (opcode == TIDEGATE_OP_INPUT && !copies_input);
+    const bool later_product = is_product(opcode) && product_of(i).front() != static_cast<std::int32_t>(i);
+    if (!leaf && !merged[i] && !is_view(i) && !later_product) (early[i] ? plan.early : plan.late).push_back(make(i));
+    for (std::size_t reg = 0; reg <= i; ++reg) {
+      const Register& r = plan.registers[reg];
+      if (owner[reg] != static_cast<std::int32_t>(reg) || last[reg] != static_cast<std::int32_t>(i)) continue;
+      if (merged[reg]) continue;
+      if (r.storage == Storage::kSlot) slots.release(r.row * plan.block, r.index);
+      if (r.storage == Storage::kEarly) early_slots.release(r.row * kTileRows, r.index);
+    }
+  }
+
+  Operation make(std::size_t i) {
+    const std::int32_t *row = row_of(i), opcode = row[0];
+    const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
+    Operation op = {opcode, row[2], row[3], row[4], static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]),
+                    as_size(row[7]), unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
+                    kBroadcastNone, plan.matrices.size()};
+    if (op.binary) {
+      const std::size_t a = size_of(row[2]), b = size_of(row[3]);
+      op.broadcast = a == b ? kBroadcastNone : a == 1 ? kBroadcastLeft : kBroadcastRight;
+    }
+    if (is_product(opcode)) pack(i);
+    if (opcode == TIDEGATE_OP_CONCAT) {
+      op.a = static_cast<std::int32_t>(plan.list.size());
+      plan.list.insert(plan.list.end(), program.list + row[2], program.list + row[2] + row[3]);
+    }
+    if (is_sum_of_products(i)) {
+      const std::int32_t* product = row_of(as_size(row[2]));
+      const std::int32_t* repeats = row_of(as_size(product[2]));
+      op.opcode = kSumOfProducts, op.a = repeats[2], op.b = product[3];
+      op.p = as_size(row[7]) / as_size(repeats[6]), op.r = as_size(repeats[6]);  // groups, and the width of each
+    }
+    plan.work += as_size(row[1]) * (opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_MEAN ? op.q : 1);
+    return op;
+  }
+
+  // Copy the tensors that operations read; what only products read is packed already. Tables are rounded where matrices
+  // are.
+  void copy_tensors() {
+    std::vector<bool> used(static_cast<std::size_t>(program.tensors_count)), table(used.size());
+    for (std::size_t i = 0; i < count; ++i)
+      for_operands(i, [&](std::int32_t reg) {
+        const Register& r = plan.registers[static_cast<std::size_t>(reg)];
+        if (r.storage != Storage::kTensor) return;
+        used[r.index] = true;
+        table[r.index] = table[r.index] || row_of(i)[0] == TIDEGATE_OP_TAKE;
+      });
+    for (std::size_t t = 0; t < used.size(); ++t) {
+      const auto floats = used[t] ? static_cast<std::size_t>(program.tensor_sizes[t]) : 0;
+      plan.tensors.emplace_back(floats);
+      for (std::size_t n = 0; n < floats; ++n) {
+        const float value = program.tensors[t][n];
+        const bool rounds = table[t] && layer.kernels.precision != kFloat32;
+        plan.tensors.back().data()[n] = rounds ? from_bf16(to_bf16(value)) : value;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+ProgramPlan::ProgramPlan(const Layer& layer, const tidegate_program& program) {
+  for (std::int32_t i = 0; i < program.consts_count; ++i) {
+    consts.emplace_back(layer.padded_size(1));
+    std::fill_n(consts.back().data(), layer.padded_size(1), program.consts[i]);
+  }
+  if (consts.empty()) consts.emplace_back(layer.padded_size(1));  // where the registers of merged operations point
+  Builder builder(layer, program, *this);
+  for (std::size_t i = 0; i < builder.count; ++i) builder.add(i);
+  builder.copy_tensors();
+  early_floats = builder.early_slots.total();
+  slot_floats = builder.slots.total();
+}
+
+}  // namespace tidegate
