@@ -1,5 +1,7 @@
 // The rules of a tape. A tape that passes them reads nothing out of bounds, whatever the model file contains.
-#include "tape.h"
+#include <algorithm>
+
+#include "recurrent.h"
 
 namespace tidegate {
 namespace {
@@ -93,6 +95,31 @@ void check_count(const char* what, std::int64_t count, std::int64_t min, std::in
                      std::to_string(max) + ", found " + std::to_string(count));
 }
 
+// Find the last instruction that reads each register; the number of instructions for the output and the next states.
+std::vector<std::int32_t> find_last_reads(const tidegate_recurrent& cell) {
+  std::vector<std::int32_t> last(static_cast<std::size_t>(cell.instructions));
+  for (std::int32_t i = 0; i < cell.instructions; ++i) {
+    const std::int32_t *row = cell.tape + 4 * i, opcode = row[0];
+    last[i] = i;
+    if (opcode == TIDEGATE_RECUR || opcode == TIDEGATE_PROJECT || opcode >= TIDEGATE_ADD) last[row[2]] = i;
+    if (opcode >= TIDEGATE_NEG) last[row[1]] = i;
+  }
+  last[cell.output] = cell.instructions;
+  for (std::int32_t s = 0; s < cell.states; ++s) last[cell.next[s]] = cell.instructions;
+  return last;
+}
+
+void check_register_count(const std::vector<std::int32_t>& last) {
+  const auto count = static_cast<std::int32_t>(last.size());
+  for (std::int32_t i = 0; i < count; ++i) {
+    const auto live = std::count_if(last.begin(), last.begin() + i, [&](std::int32_t read) { return read >= i; }) + 1;
+    if (live > TIDEGATE_MAX_REGISTERS)
+      throw ValueError("tape: at most " + std::to_string(TIDEGATE_MAX_REGISTERS) +
+                       " registers may be in use at once, instruction " + std::to_string(i) + " needs " +
+                       std::to_string(live));
+  }
+}
+
 }  // namespace
 
 void check_tape(const tidegate_recurrent& cell) {
@@ -110,6 +137,7 @@ void check_tape(const tidegate_recurrent& cell) {
   checker.check_result("the output", cell.output, checker.outputs());
   for (std::int32_t s = 0; s < cell.states; ++s)
     checker.check_result("the next value of state " + std::to_string(s), cell.next[s], cell.state_sizes[s]);
+  check_register_count(find_last_reads(cell));
 }
 
 }  // namespace tidegate

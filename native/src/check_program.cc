@@ -41,7 +41,8 @@ struct Checker {
     const std::int64_t size = row[1];
     const std::int32_t a = row[2], b = row[3], c = row[4], p = row[5], q = row[6], r = row[7];
     if (row[0] < 0 || row[0] >= TIDEGATE_OPERATIONS) fail("unknown opcode " + std::to_string(row[0]));
-    check_positive("its size", size);
+    if (row[0] == TIDEGATE_OP_TENSOR ? size < 1 : size < 1 || size > TIDEGATE_MAX_SIZE)
+      fail("its size is " + std::to_string(size));
     switch (row[0]) {
       case TIDEGATE_OP_INPUT:
         if (program.ids) fail("reads numbers, the input is ids");

@@ -85,7 +85,7 @@ void Engine::check_states() const {
 
 // The embed layer can be merged only if it gives one row of its table, and no other layer adds its output.
 void Engine::fold_embed() {
-  if (!ids || inputs > 1 || layers.size() < 2) return;
+  if (!ids || layers.size() < 2 || !layers[0]->looks_up()) return;
   for (const auto& layer : layers)
     if (layer->add == 0) return;
   if (layers[1]->fold(*layers[0])) first_ = 1;

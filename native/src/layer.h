@@ -76,9 +76,10 @@ class Layer {
   // chunk, also writes its state to its block.
   virtual void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const = 0;
 
-  // The number of ids that a step takes, for embed; 0 for a layer that takes numbers. With ids, look_up writes rows
-  // [first, first + count) of the table, padded, to `out`.
+  // The number of ids that a step takes; 0 for a layer that takes numbers. Where an id alone decides the output
+  // (looks_up), look_up writes the outputs of the ids [first, first + count), padded, to `out`.
   virtual std::size_t ids() const { return 0; }
+  virtual bool looks_up() const { return false; }
   virtual void look_up(std::size_t first, std::size_t count, float* out) const { (void)first, (void)count, (void)out; }
   // Merge the preceding embed layer into this one, so that its input becomes ids. Returns false where that is not
   // possible.

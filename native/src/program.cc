@@ -10,8 +10,8 @@ namespace {
 
 class ProgramLayer final : public Layer {
  public:
-  ProgramLayer(const Kernels& kernels, const tidegate_program& program)
-      : Layer(kernels, "program", static_cast<std::size_t>(program.inputs),
+  ProgramLayer(const Kernels& kernels, const tidegate_program& program, const char* kind)
+      : Layer(kernels, kind, static_cast<std::size_t>(program.inputs),
               check_size(program.code[TIDEGATE_OPERATION_WIDTH * program.output + 1], "program: the output's size")),
         ids_(static_cast<std::size_t>(program.ids)),
         output_(static_cast<std::size_t>(program.output)),
@@ -44,6 +44,19 @@ class ProgramLayer final : public Layer {
   }
 
   std::size_t ids() const override { return ids_; }
+  void look_up(std::size_t first, std::size_t count, float* out) const override {
+    const AlignedFloats memory(scratch()), rows(count);
+    for (std::size_t r = 0; r < count; ++r) {
+      const auto id = static_cast<std::int32_t>(first + r);
+      std::memcpy(rows.data() + r, &id, sizeof id);
+    }
+    run({0, 1, count, nullptr}, {nullptr, nullptr, nullptr, nullptr, memory.data()}, {rows.data(), 1}, out);
+  }
+  bool looks_up() const override { return ids_ == 1 && !plan_.by_steps; }
+  // Look up the products of the table's rows, if a product alone reads the input.
+  bool fold(const Layer& embed) override {
+    return plan_.input_product >= 0 && plan_.matrices[static_cast<std::size_t>(plan_.input_product)].fold(embed);
+  }
   std::size_t scratch() const override { return view_floats() + plan_.early_floats + plan_.slot_floats + kSlack; }
   std::size_t work() const override { return plan_.work; }
 
@@ -69,7 +82,7 @@ class ProgramLayer final : public Layer {
     float* const early = tile.scratch + view_floats();
     float* const slots = early + plan_.early_floats;
     MatrixView* view = views;
-    for (const Register& reg : plan_.registers) {
+    for (const ProgramRegister& reg : plan_.registers) {
       const float* data = nullptr;
       switch (reg.storage) {
         case Storage::kInput: *view++ = {x.data + block.item * x.ld, x.ld}; continue;
@@ -92,13 +105,13 @@ class ProgramLayer final : public Layer {
   void run_early(std::size_t items, const Tile& tile, MatrixView x) const {
     const Block all = {items, 0, 0, 0};
     const MatrixView* const views = make_views(all, tile, x);
-    for (const Operation& op : plan_.early) execute(op, all, tile, x, views);
+    for (const ProgramOperation& op : plan_.early) execute(op, all, tile, x, views);
   }
 
   // Run one step of a block; write the output and the next states.
   void run_block(const Block& block, const Tile& tile, MatrixView x, float* out) const {
     const MatrixView* const views = make_views(block, tile, x);
-    for (const Operation& op : plan_.late) execute(op, block, tile, x, views);
+    for (const ProgramOperation& op : plan_.late) execute(op, block, tile, x, views);
     copy(block.rows, views[output_], size, out, padded_size(size));
     for (std::size_t s = 0; s < states.size(); ++s) {
       if (states[s].in_place) continue;
@@ -113,9 +126,9 @@ class ProgramLayer final : public Layer {
   }
 
   static float* writable(MatrixView view) { return const_cast<float*>(view.data); }
-  const Register& reg(std::int32_t i) const { return plan_.registers[static_cast<std::size_t>(i)]; }
+  const ProgramRegister& reg(std::int32_t i) const { return plan_.registers[static_cast<std::size_t>(i)]; }
 
-  void execute(const Operation& op, const Block& block, const Tile& tile, MatrixView x, const MatrixView* views) const {
+  void execute(const ProgramOperation& op, const Block& block, const Tile& tile, MatrixView x, const MatrixView* views) const {
     const std::size_t rows = block.rows, floats = reg(op.result).size;
     const MatrixView to = views[op.result];
     float* const out = writable(to);
@@ -124,7 +137,7 @@ class ProgramLayer final : public Layer {
     switch (op.opcode) {
       case TIDEGATE_OP_INPUT: return copy(rows, {x.data + block.item * x.ld, x.ld}, floats, out, to.ld);
       case TIDEGATE_OP_AFFINE:
-      case TIDEGATE_OP_MATMUL: return kernels.matmul(rows, &plan_.matrices[op.matrix].matrix(), views[op.a], out, to.ld);
+      case TIDEGATE_OP_MATMUL: return plan_.matrices[op.matrix].run(rows, views[op.a], out);
       case TIDEGATE_OP_NORM: return kernels.normalize(rows, floats, views[op.a], TIDEGATE_NORM_EPS, out, to.ld);
       case TIDEGATE_OP_CONCAT: return concat(rows, op, views);
       case TIDEGATE_OP_TAKE: return take(rows, op, {x.data + block.item * x.ld, x.ld}, views);
@@ -138,7 +151,7 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  void take(std::size_t rows, const Operation& op, MatrixView x, const MatrixView* views) const {
+  void take(std::size_t rows, const ProgramOperation& op, MatrixView x, const MatrixView* views) const {
     const std::size_t floats = reg(op.result).size;
     const MatrixView to = views[op.result];
     for (std::size_t r = 0; r < rows; ++r) {
@@ -149,7 +162,7 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  void concat(std::size_t rows, const Operation& op, const MatrixView* views) const {
+  void concat(std::size_t rows, const ProgramOperation& op, const MatrixView* views) const {
     const MatrixView to = views[op.result];
     const std::size_t row = reg(op.result).size / op.p;
     std::size_t at = 0;
@@ -165,7 +178,7 @@ class ProgramLayer final : public Layer {
   }
 
   // What is not a kernel over rows: operations on one row.
-  void execute_row(const Operation& op, std::size_t r, const MatrixView* views, std::size_t floats) const {
+  void execute_row(const ProgramOperation& op, std::size_t r, const MatrixView* views, std::size_t floats) const {
     const float* const a = views[op.a].data + r * views[op.a].ld;
     const float* const b = views[op.b].data + r * views[op.b].ld;
     float* const out = writable(views[op.result]) + r * views[op.result].ld;
@@ -206,14 +219,14 @@ class ProgramLayer final : public Layer {
 
   const std::size_t ids_, output_;
   const std::vector<std::int32_t> next_;
-  const ProgramPlan plan_;
+  ProgramPlan plan_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program) {
+std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program, const char* kind) {
   check_program(program);
-  return std::make_unique<ProgramLayer>(kernels, program);
+  return std::make_unique<ProgramLayer>(kernels, program, kind);
 }
 
 }  // namespace tidegate

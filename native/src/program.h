@@ -1,7 +1,7 @@
 // A layer given as a program: operations over whole rows, checked, with a place for each value.
 #pragma once
 
-#include "layer.h"
+#include "input_projection.h"
 
 namespace tidegate {
 
@@ -10,7 +10,7 @@ namespace tidegate {
 // in its block.
 enum class Storage { kInput, kState, kBlock, kSpare, kTensor, kConst, kEarly, kSlot };
 
-struct Register {
+struct ProgramRegister {
   Storage storage;
   std::size_t index;   // of the state, tensor or constant; of an early value or a slot, its first float
   std::size_t offset;  // floats from the start of the row
@@ -18,7 +18,7 @@ struct Register {
   std::size_t size;
 };
 
-struct Operation {
+struct ProgramOperation {
   std::int32_t opcode, a, b, c, result;
   std::size_t p, q, r;
   Unary* unary;
@@ -33,10 +33,10 @@ struct ProgramPlan {
   // Throws ValueError unless the program follows the rules of tidegate.h. One that does reads nothing out of bounds.
   ProgramPlan(const Layer& layer, const tidegate_program& program);
 
-  std::vector<Register> registers;
-  std::vector<Operation> early, late;
+  std::vector<ProgramRegister> registers;
+  std::vector<ProgramOperation> early, late;
   std::vector<std::int32_t> list;  // registers that are joined
-  std::vector<PackedWeights> matrices;
+  std::vector<InputProjection> matrices;
   std::vector<AlignedFloats> consts, tensors;
   std::vector<bool> in_place;      // by state
   bool by_steps = false;           // whether a step depends on earlier ones
@@ -44,12 +44,14 @@ struct ProgramPlan {
   std::size_t early_floats = 0;    // for all early values of a chunk
   std::size_t slot_floats = 0;     // for all slots of a block
   std::size_t work = 0;
+  std::int32_t input_product = -1;  // the product that alone reads the input; -1 if there is none
 };
 
 constexpr std::int32_t kSumOfProducts = TIDEGATE_OPERATIONS;  // of the plan alone: sum over k of a[k, g] b[k, g, i]
 
 void check_program(const tidegate_program& program);
 
-std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program);
+// kind: its name in messages.
+std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program, const char* kind = "program");
 
 }  // namespace tidegate

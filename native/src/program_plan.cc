@@ -46,7 +46,7 @@ class Slots {
   std::size_t total_ = 0;
 };
 
-struct Builder {
+struct PlanBuilder {
   const Layer& layer;
   const tidegate_program& program;
   ProgramPlan& plan;
@@ -85,14 +85,15 @@ struct Builder {
     if (opcode == TIDEGATE_OP_SELECT) visit(row[4]);
   }
 
-  Builder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
+  PlanBuilder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
       : layer(layer), program(program), plan(plan), count(static_cast<std::size_t>(program.operations)),
         early(count), reads(count), owner(count), last(count), merged(count) {
     for (std::size_t i = 0; i < count; ++i) {
       const std::int32_t opcode = row_of(i)[0];
       plan.by_steps = plan.by_steps || opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_STEPS;
       // These read whole vectors from the middle of a row; those of the input could be past its end.
-      copies_input = copies_input || opcode == TIDEGATE_OP_PART || opcode == TIDEGATE_OP_MEAN || opcode == TIDEGATE_OP_DOT;
+      if (opcode == TIDEGATE_OP_PART || opcode == TIDEGATE_OP_MEAN || opcode == TIDEGATE_OP_DOT)
+        for_operands(i, [&](std::int32_t reg) { copies_input = copies_input || opcode_of(reg) == TIDEGATE_OP_INPUT; });
       early[i] = opcode != TIDEGATE_OP_STATE && opcode != TIDEGATE_OP_STEPS;
       for_operands(i, [&](std::int32_t reg) {
         early[i] = early[i] && early[static_cast<std::size_t>(reg)];
@@ -193,12 +194,12 @@ struct Builder {
     return static_cast<std::size_t>(alone ? at - program.next : program.states);
   }
 
-  Register allocate(std::size_t i, std::size_t row, std::size_t size) {
+  ProgramRegister allocate(std::size_t i, std::size_t row, std::size_t size) {
     if (early[i]) return {Storage::kEarly, early_slots.acquire(row * kTileRows), 0, row, size};
     return {Storage::kSlot, slots.acquire(row * plan.block), 0, row, size};
   }
 
-  Register place(std::size_t i) {
+  ProgramRegister place(std::size_t i) {
     const std::int32_t* row = row_of(i);
     const auto size = static_cast<std::size_t>(row[1]), a = static_cast<std::size_t>(row[2]);
     switch (row[0]) {
@@ -206,12 +207,12 @@ struct Builder {
         if (copies_input) break;
         return {Storage::kInput, 0, 0, 0, size};
       case TIDEGATE_OP_STATE:
-        return plan.in_place[a] ? Register{Storage::kBlock, a, 0, 0, size} : Register{Storage::kState, a, 0, state_row(a), size};
+        return plan.in_place[a] ? ProgramRegister{Storage::kBlock, a, 0, 0, size} : ProgramRegister{Storage::kState, a, 0, state_row(a), size};
       case TIDEGATE_OP_TENSOR: return {Storage::kTensor, a, static_cast<std::size_t>(row[3]), 0, size};
       case TIDEGATE_OP_CONST: return {Storage::kConst, a, 0, 0, size};
       case TIDEGATE_OP_PART: {
         if (!is_view(i)) break;
-        Register part = plan.registers[a];
+        ProgramRegister part = plan.registers[a];
         part.offset += static_cast<std::size_t>(row[7]);
         part.size = size;
         return part;
@@ -226,7 +227,7 @@ struct Builder {
     return allocate(i, layer.padded_size(size), size);
   }
 
-  Register place_product(std::size_t i, std::size_t size) {
+  ProgramRegister place_product(std::size_t i, std::size_t size) {
     const auto& parts = product_of(i);
     std::size_t row = 0, offset = 0;
     for (const std::int32_t part : parts) {
@@ -259,15 +260,25 @@ struct Builder {
     plan.matrices.emplace_back(layer.kernels, depth, order, weights.data(), bias.data());
   }
 
+  // An embed layer before this one can be merged into a product that alone reads the input.
+  void find_input_product(std::size_t i) {
+    const auto input = static_cast<std::size_t>(row_of(i)[2]);
+    if (opcode_of(row_of(i)[2]) != TIDEGATE_OP_INPUT || copies_input) return;
+    std::size_t inputs = 0;
+    for (std::size_t k = 0; k < count; ++k) inputs += row_of(k)[0] == TIDEGATE_OP_INPUT;
+    const auto readers = static_cast<std::int32_t>(product_of(i).size());
+    if (inputs == 1 && reads[input] == readers) plan.input_product = static_cast<std::int32_t>(plan.matrices.size());
+  }
+
   void add(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
-    plan.registers.push_back(merged[i] ? Register{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
+    plan.registers.push_back(merged[i] ? ProgramRegister{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
     const bool leaf = opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_TENSOR || opcode == TIDEGATE_OP_CONST ||
                       (opcode == TIDEGATE_OP_INPUT && !copies_input);
     const bool later_product = is_product(opcode) && product_of(i).front() != static_cast<std::int32_t>(i);
     if (!leaf && !merged[i] && !is_view(i) && !later_product) (early[i] ? plan.early : plan.late).push_back(make(i));
     for (std::size_t reg = 0; reg <= i; ++reg) {
-      const Register& r = plan.registers[reg];
+      const ProgramRegister& r = plan.registers[reg];
       if (owner[reg] != static_cast<std::int32_t>(reg) || last[reg] != static_cast<std::int32_t>(i)) continue;
       if (merged[reg]) continue;
       if (r.storage == Storage::kSlot) slots.release(r.row * plan.block, r.index);
@@ -275,17 +286,20 @@ struct Builder {
     }
   }
 
-  Operation make(std::size_t i) {
+  ProgramOperation make(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
     const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
-    Operation op = {opcode, row[2], row[3], row[4], static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]),
+    ProgramOperation op = {opcode, row[2], row[3], row[4], static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]),
                     as_size(row[7]), unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
                     kBroadcastNone, plan.matrices.size()};
     if (op.binary) {
       const std::size_t a = size_of(row[2]), b = size_of(row[3]);
       op.broadcast = a == b ? kBroadcastNone : a == 1 ? kBroadcastLeft : kBroadcastRight;
     }
-    if (is_product(opcode)) pack(i);
+    if (is_product(opcode)) {
+      find_input_product(i);
+      pack(i);
+    }
     if (opcode == TIDEGATE_OP_CONCAT) {
       op.a = static_cast<std::int32_t>(plan.list.size());
       plan.list.insert(plan.list.end(), program.list + row[2], program.list + row[2] + row[3]);
@@ -306,7 +320,7 @@ struct Builder {
     std::vector<bool> used(static_cast<std::size_t>(program.tensors_count)), table(used.size());
     for (std::size_t i = 0; i < count; ++i)
       for_operands(i, [&](std::int32_t reg) {
-        const Register& r = plan.registers[static_cast<std::size_t>(reg)];
+        const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
         if (r.storage != Storage::kTensor) return;
         used[r.index] = true;
         table[r.index] = table[r.index] || row_of(i)[0] == TIDEGATE_OP_TAKE;
@@ -331,7 +345,7 @@ ProgramPlan::ProgramPlan(const Layer& layer, const tidegate_program& program) {
     std::fill_n(consts.back().data(), layer.padded_size(1), program.consts[i]);
   }
   if (consts.empty()) consts.emplace_back(layer.padded_size(1));  // where the registers of merged operations point
-  Builder builder(layer, program, *this);
+  PlanBuilder builder(layer, program, *this);
   for (std::size_t i = 0; i < builder.count; ++i) builder.add(i);
   builder.copy_tensors();
   early_floats = builder.early_slots.total();

@@ -1,11 +1,11 @@
-// Recurrent layers: the interpreter of tapes, the fused GRU, and the choice between them.
+// Recurrent layers: the fused GRU, any other cell as a program, and the choice between them.
+#include <array>
 #include <cstring>
-#include <utility>
 
 #include "input_projection.h"
 #include "known_cells.h"
+#include "program.h"
 #include "recurrent.h"
-#include "tape.h"
 
 namespace tidegate {
 namespace {
@@ -19,122 +19,6 @@ std::vector<std::int64_t> interleave_gates(const Layer& layer) {
       for (std::int64_t j = unit; j < unit + lanes; ++j) order.push_back(j < H ? gate * H + j : -1);
   return order;
 }
-
-class Interpreter final : public Layer {
- public:
-  Interpreter(const Kernels& kernels, const tidegate_recurrent& cell)
-      : Layer(kernels, "recurrent", check_size(cell.inputs, "recurrent: inputs"),
-              check_size(cell.project ? cell.project : cell.size, "recurrent: size")),
-        units_(check_size(cell.size, "recurrent: size")),
-        tape_(*this, cell),
-        gates_(cell.gates),
-        output_(cell.output),
-        next_(cell.next, cell.next + cell.states),
-        inputs_(kernels, inputs, plane_order(*this, units_, map_range(cell.gates)), cell.W, cell.b) {
-    const std::vector<float> no_bias(size);
-    for (const MapGroup& group : tape_.groups)
-      if (group.project)
-        maps_.emplace_back(kernels, units_, plane_order(*this, size, {0}), cell.Q, no_bias.data());
-      else
-        maps_.emplace_back(kernels, size, plane_order(*this, units_, group.maps), cell.R, cell.c);
-    for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(make_state_array(cell, s));
-    for (std::int32_t i = 0; i < cell.consts_count; ++i) {
-      consts_.emplace_back(padded_size(1));
-      for (std::size_t j = 0; j < padded_size(1); ++j) consts_.back().data()[j] = cell.consts[i];
-    }
-    const float* param = cell.params;
-    for (std::int32_t p = 0; p < cell.params_count; param += cell.param_sizes[p++])
-      params_.push_back(copy_padded(*this, param, static_cast<std::size_t>(cell.param_sizes[p])));
-  }
-
-  void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
-    const std::size_t out_row = padded_size(size), gate_row = gates_ * padded_size(units_);
-    inputs_.run(chunk.items, x, tile.scratch);
-    const float* inputs = tile.scratch;
-    for (std::size_t t = 0; t < chunk.steps; ++t) {
-      const std::size_t rows = chunk.rows[t];
-      for (std::size_t r = 0; r < rows; r += block())
-        step(r, rows - r < block() ? rows - r : block(), tile, {inputs + r * gate_row, gate_row}, out + r * out_row);
-      for (std::size_t s = 0; s < states.size(); ++s) {
-        store_state(tile, states[s], chunk.rows[t + 1], rows, {tile.spare[s], state_row(s)});
-        std::swap(tile.state[s], tile.spare[s]);
-      }
-      inputs += rows * gate_row;
-      out += rows * out_row;
-    }
-  }
-
-  bool fold(const Layer& embed) override { return inputs_.fold(embed); }
-  std::size_t scratch() const override {
-    std::size_t row = tape_.slot_floats;
-    for (const PackedWeights& map : maps_) row += map.matrix().vectors * kernels.lanes;
-    return kTileRows * gates_ * padded_size(units_) + block() * row;
-  }
-  std::size_t work() const override {
-    std::size_t columns = 0;
-    for (const PackedWeights& map : maps_) columns += map.matrix().vectors * kernels.lanes;
-    return gates_ * units_ * inputs + columns * size + tape_.operations.size() * units_;
-  }
-
- private:
-  // The rows that go through the tape together: few enough for the registers to stay in the L1 cache.
-  std::size_t block() const {
-    const std::size_t rows = 2048 / padded_size(units_) / 8 * 8;
-    return rows < 8 ? 8 : rows > kTileRows ? kTileRows : rows;
-  }
-  std::size_t state_row(std::size_t s) const { return padded_size(static_cast<std::size_t>(states[s].size)); }
-  std::size_t group_row(std::size_t g) const { return maps_[g].matrix().vectors * kernels.lanes; }
-
-  // Run one step of `rows` rows, from row `first` of the tile on; write the output and the spare states.
-  void step(std::size_t first, std::size_t rows, const Tile& tile, MatrixView inputs, float* out) const {
-    float* const slots = tile.scratch + kTileRows * gates_ * padded_size(units_);
-    float* groups[TIDEGATE_MAX_INSTRUCTIONS];
-    float* end = slots + block() * tape_.slot_floats;
-    for (std::size_t g = 0; g < maps_.size(); end += block() * group_row(g++)) groups[g] = end;
-    MatrixView registers[TIDEGATE_MAX_INSTRUCTIONS];
-    for (std::size_t i = 0; i < tape_.registers.size(); ++i) {
-      const Register& reg = tape_.registers[i];
-      switch (reg.storage) {
-        case Storage::kInput: registers[i] = {inputs.data + reg.offset, inputs.ld}; break;
-        case Storage::kState: registers[i] = {tile.state[reg.index] + first * reg.width, reg.width}; break;
-        case Storage::kParam: registers[i] = {params_[reg.index].data(), 0}; break;
-        case Storage::kConst: registers[i] = {consts_[reg.index].data(), 0}; break;
-        case Storage::kGroup: registers[i] = {groups[reg.index] + reg.offset, group_row(reg.index)}; break;
-        case Storage::kSlot: registers[i] = {slots + block() * reg.index, reg.width}; break;
-      }
-    }
-    for (const Operation& op : tape_.operations) execute(op, rows, registers, groups);
-    copy(rows, registers[output_], size, out, padded_size(size));
-    for (std::size_t s = 0; s < states.size(); ++s)
-      copy(rows, registers[next_[s]], static_cast<std::size_t>(states[s].size), tile.spare[s] + first * state_row(s),
-           state_row(s));
-  }
-
-  void execute(const Operation& op, std::size_t rows, const MatrixView* registers, float* const* groups) const {
-    const std::size_t width = tape_.registers[op.result].width;
-    float* const result = const_cast<float*>(registers[op.result].data);
-    if (op.group >= 0)
-      kernels.matmul(rows, &maps_[op.group].matrix(), registers[op.a], groups[op.group], group_row(op.group));
-    else if (op.norm)
-      kernels.normalize(rows, op.norm, registers[op.a], TIDEGATE_NORM_EPS, result, width);
-    else if (op.unary)
-      op.unary(rows, width, registers[op.a], result, width);
-    else
-      op.binary(rows, width, op.broadcast, registers[op.a], registers[op.b], result, width);
-  }
-
-  static void copy(std::size_t rows, MatrixView from, std::size_t width, float* to, std::size_t ld) {
-    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ld, from.data + r * from.ld, width * sizeof(float));
-  }
-
-  std::size_t units_;  // H; `size` is P
-  Tape tape_;
-  std::size_t gates_, output_;
-  std::vector<std::int32_t> next_;
-  InputProjection inputs_;
-  std::vector<PackedWeights> maps_;
-  std::vector<AlignedFloats> consts_, params_;
-};
 
 class FusedGru final : public Layer {
  public:
@@ -177,6 +61,85 @@ class FusedGru final : public Layer {
   PackedWeights recurrent_;
 };
 
+// A cell's tape as a program: the gates are parts of W x + b, and each recurrent map is a product.
+class CellProgram {
+ public:
+  explicit CellProgram(const tidegate_recurrent& cell)
+      : cell_(cell), H_(static_cast<std::int32_t>(cell.size)), I_(static_cast<std::int32_t>(cell.inputs)),
+        P_(static_cast<std::int32_t>(cell.project ? cell.project : cell.size)) {
+    add_tensor(cell.W, cell.gates * cell.size * cell.inputs);
+    add_tensor(cell.b, cell.gates * cell.size);
+    add_tensor(cell.R, cell.maps * cell.size * P_);
+    add_tensor(cell.c, cell.maps * cell.size);
+    add_tensor(cell.Q, cell.Q ? cell.size * P_ : 0);
+    const float* param = cell.params;
+    for (std::int32_t p = 0; p < cell.params_count; param += cell.param_sizes[p++]) add_tensor(param, cell.param_sizes[p]);
+    const std::int32_t gates = cell.gates * H_;
+    if (gates) {
+      const std::int32_t x = add(TIDEGATE_OP_INPUT, I_), W = tensor(0, 0, gates * I_), b = tensor(1, 0, gates);
+      gates_ = add(TIDEGATE_OP_AFFINE, gates, x, W, b);
+    }
+    for (std::int32_t i = 0; i < cell.instructions; ++i) places_.push_back(add_instruction(i));
+    for (std::int32_t s = 0; s < cell.states; ++s) next_.push_back(places_[static_cast<std::size_t>(cell.next[s])]);
+  }
+
+  tidegate_program program() const {
+    tidegate_program program = {};
+    program.inputs = cell_.inputs, program.operations = static_cast<std::int32_t>(code_.size());
+    program.output = places_[static_cast<std::size_t>(cell_.output)], program.code = code_.front().data();
+    program.consts_count = cell_.consts_count, program.consts = cell_.consts;
+    program.tensors_count = static_cast<std::int32_t>(tensors_.size());
+    program.tensors = tensors_.data(), program.tensor_sizes = sizes_.data();
+    program.states = cell_.states, program.next = next_.data();
+    program.state_offsets = cell_.state_offsets, program.state_sizes = cell_.state_sizes;
+    return program;
+  }
+
+ private:
+  void add_tensor(const float* values, std::int64_t size) {
+    tensors_.push_back(values);
+    sizes_.push_back(size);
+  }
+  std::int32_t add(std::int32_t opcode, std::int32_t size, std::int32_t a = 0, std::int32_t b = 0, std::int32_t c = 0,
+                   std::int32_t p = 0, std::int32_t q = 0, std::int32_t r = 0) {
+    code_.push_back({opcode, size, a, b, c, p, q, r});
+    return static_cast<std::int32_t>(code_.size()) - 1;
+  }
+  std::int32_t tensor(std::int32_t index, std::int32_t first, std::int32_t size) {
+    return add(TIDEGATE_OP_TENSOR, size, index, first);
+  }
+
+  std::int32_t add_instruction(std::int32_t i) {
+    const std::int32_t *row = cell_.tape + 4 * i, opcode = row[0], a = row[1], width = cell_.widths[i];
+    const auto place = [&](std::int32_t reg) { return places_[static_cast<std::size_t>(reg)]; };
+    switch (opcode) {
+      case TIDEGATE_INPUT: return add(TIDEGATE_OP_PART, H_, gates_, 0, 0, 1, cell_.gates * H_, a * H_);
+      case TIDEGATE_STATE: return add(TIDEGATE_OP_STATE, width, a);
+      case TIDEGATE_PARAM: return tensor(5 + a, 0, width);
+      case TIDEGATE_CONST: return add(TIDEGATE_OP_CONST, 1, a);
+      case TIDEGATE_RECUR: {
+        const std::int32_t R = tensor(2, a * H_ * P_, H_ * P_), c = tensor(3, a * H_, H_);
+        return add(TIDEGATE_OP_AFFINE, H_, place(row[2]), R, c);
+      }
+      case TIDEGATE_PROJECT: {
+        const std::int32_t Q = tensor(4, 0, H_ * P_);
+        return add(TIDEGATE_OP_MATMUL, P_, place(row[2]), Q);
+      }
+      default: break;
+    }
+    if (opcode < TIDEGATE_ADD) return add(opcode - TIDEGATE_NEG + TIDEGATE_OP_NEG, width, place(a));
+    return add(opcode - TIDEGATE_ADD + TIDEGATE_OP_ADD, width, place(a), place(row[2]));
+  }
+
+  const tidegate_recurrent& cell_;
+  const std::int32_t H_, I_, P_;
+  std::int32_t gates_ = 0;  // the register of W x + b
+  std::vector<const float*> tensors_;
+  std::vector<std::int64_t> sizes_;
+  std::vector<std::array<std::int32_t, TIDEGATE_OPERATION_WIDTH>> code_;
+  std::vector<std::int32_t> places_, next_;  // of each instruction's result, and of each state's next value
+};
+
 }  // namespace
 
 StateArray make_state_array(const tidegate_recurrent& cell, std::int32_t s) {
@@ -202,7 +165,9 @@ std::unique_ptr<Layer> make_recurrent(const Kernels& kernels, const tidegate_rec
   const std::int32_t known_cell = fused && kernels.gru ? find_known_cell(cell) : -1;
   if (known_cell == TIDEGATE_CELL_GRU) return std::make_unique<FusedGru>(kernels, cell);
   if (known_cell >= 0) return make_fused_cell(kernels, cell, known_cell);
-  return std::make_unique<Interpreter>(kernels, cell);
+  check_size(cell.inputs, "recurrent: inputs");
+  check_size(cell.size, "recurrent: size");
+  return make_program(kernels, CellProgram(cell).program(), "recurrent");
 }
 
 }  // namespace tidegate

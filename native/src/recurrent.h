@@ -1,9 +1,12 @@
-// Recurrent layers: what the interpreter of tapes and the fused layers share.
+// Recurrent layers: the rules of a tape, and what the fused layers share.
 #pragma once
 
 #include "layer.h"
 
 namespace tidegate {
+
+// Throw ValueError unless the tape is well formed.
+void check_tape(const tidegate_recurrent& cell);
 
 StateArray make_state_array(const tidegate_recurrent& cell, std::int32_t s);
 

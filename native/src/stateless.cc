@@ -29,6 +29,7 @@ class Embed final : public Layer {
     }
   }
   std::size_t ids() const override { return ids_; }
+  bool looks_up() const override { return ids_ == 1; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     for (std::size_t r = first; r < first + count; ++r, out += padded_size(size)) {
       if (!float32_.empty()) {
