@@ -179,10 +179,10 @@ class Engine {
     message.check(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
   }
 
-  void program(nb::handle code_object, nb::handle list_object, nb::handle consts_object, const nb::list& tensor_list,
+  void program(nb::handle code_object, nb::handle joined_object, nb::handle consts_object, const nb::list& tensor_list,
                std::int64_t inputs, std::int64_t ids, int output, nb::handle next_object, nb::handle offsets_object,
                nb::handle sizes_object, int add) {
-    const Array code(code_object.ptr(), "code", kInt32, 2), list(list_object.ptr(), "list", kInt32, 1),
+    const Array code(code_object.ptr(), "code", kInt32, 2), joined(joined_object.ptr(), "joined", kInt32, 1),
         consts(consts_object.ptr(), "consts", kFloat, 1), next(next_object.ptr(), "next", kInt32, 1),
         offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1);
     code.expect(1, TIDEGATE_OPERATION_WIDTH);
@@ -199,7 +199,7 @@ class Engine {
     tidegate_program program = {};
     program.inputs = inputs, program.ids = ids, program.output = output;
     program.operations = to_int32(code.shape(0)), program.code = code.data<std::int32_t>();
-    program.list_count = to_int32(list.shape(0)), program.list = list.data<std::int32_t>();
+    program.joined_count = to_int32(joined.shape(0)), program.joined = joined.data<std::int32_t>();
     program.consts_count = to_int32(consts.shape(0)), program.consts = consts.data<float>();
     program.tensors_count = to_int32(static_cast<Py_ssize_t>(tensors.size()));
     program.tensors = tensors.data(), program.tensor_sizes = tensor_sizes.data();
@@ -343,6 +343,16 @@ nb::dict opcodes() {
   return all;
 }
 
+nb::dict operations() {
+  constexpr const char* kNames[TIDEGATE_OPERATIONS] = {
+      "input", "take", "state", "steps", "tensor", "const", "affine", "matmul",  "select",  "expand",  "part",
+      "concat", "sum", "peak",  "mean",  "dot",    "push",  "neg",    "abs",     "exp",     "sigmoid", "tanh",
+      "relu",  "norm", "sqrt",  "add",   "sub",    "mul",   "div",    "minimum", "maximum", "less"};
+  nb::dict all;
+  for (int i = 0; i < TIDEGATE_OPERATIONS; ++i) all[kNames[i]] = i;
+  return all;
+}
+
 nb::dict errors() {
   nb::dict all;
   for (const std::string& target : compiled_targets("compute=bf16")) {
@@ -367,6 +377,7 @@ NB_MODULE(_native, module) {
   // None is allowed here so that Array reports it
   const auto array = [](const char* name) { return nb::arg(name).none(); };
   module.attr("OPCODES") = opcodes();
+  module.attr("OPERATIONS") = operations();
   module.attr("ERRORS") = errors();
   const auto precision = nb::arg("precision") = "float32";
   module.def("compiled_targets", compiled_targets, precision);
@@ -399,7 +410,7 @@ NB_MODULE(_native, module) {
       .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
            nb::arg("offsets"), nb::arg("add") = -1)
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
-      .def("program", &Engine::program, array("code"), array("list"), array("consts"), nb::arg("tensors"),
+      .def("program", &Engine::program, array("code"), array("joined"), array("consts"), nb::arg("tensors"),
            nb::arg("inputs"), nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"),
            array("state_sizes"), nb::arg("add") = -1)
       .def("finish", &Engine::finish)

@@ -206,7 +206,7 @@ typedef enum tidegate_operation {
   TIDEGATE_OP_SELECT,    /* a, b, c: where a is not 0, b, else c; of equal sizes, or size 1 */
   TIDEGATE_OP_EXPAND,    /* a[p, 1, r] repeated to [p, q, r] */
   TIDEGATE_OP_PART,      /* a[p, q], from column r on: [p, size / p] */
-  TIDEGATE_OP_CONCAT,    /* the registers list[a] to list[a + b - 1], of shapes [p, any], side by side */
+  TIDEGATE_OP_CONCAT,    /* the registers joined[a] to joined[a + b - 1], of shapes [p, any], side by side */
   TIDEGATE_OP_SUM,       /* a[p, q, r] over its middle axis, in ascending order */
   TIDEGATE_OP_PEAK,      /* the largest of them; NaN if one is NaN */
   TIDEGATE_OP_MEAN,      /* a[size, q] over its last axis */
@@ -237,8 +237,8 @@ typedef struct tidegate_program {
   int64_t inputs, ids;   /* floats of the input; or, with 1 or more ids a step, rows of the tables that they select */
   int32_t operations, output;
   const int32_t* code;   /* [operations, TIDEGATE_OPERATION_WIDTH] */
-  int32_t list_count;
-  const int32_t* list;   /* registers that are joined */
+  int32_t joined_count;
+  const int32_t* joined; /* registers that are joined */
   int32_t consts_count;
   const float* consts;
   int32_t tensors_count;

@@ -81,11 +81,11 @@ struct Checker {
         return;
       case TIDEGATE_OP_CONCAT: {
         check_positive("outer", p), check_positive("the number of parts", b);
-        if (a < 0 || std::int64_t{a} + b > program.list_count) fail("reads past the end of the list of registers");
+        if (a < 0 || std::int64_t{a} + b > program.joined_count) fail("reads past the end of the list of registers");
         std::int64_t total = 0;
         for (std::int32_t k = a; k < a + b; ++k) {
-          if (operand(program.list[k]) % p) fail("joins parts that do not fit");
-          total += size_of(program.list[k]);
+          if (operand(program.joined[k]) % p) fail("joins parts that do not fit");
+          total += size_of(program.joined[k]);
         }
         return expect("its size", size, total);
       }

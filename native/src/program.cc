@@ -167,7 +167,7 @@ class ProgramLayer final : public Layer {
     const std::size_t row = reg(op.result).size / op.p;
     std::size_t at = 0;
     for (std::int32_t k = op.a; k < op.a + op.b; ++k) {
-      const std::int32_t part = plan_.list[static_cast<std::size_t>(k)];
+      const std::int32_t part = plan_.joined[static_cast<std::size_t>(k)];
       const std::size_t width = reg(part).size / op.p;
       for (std::size_t r = 0; r < rows; ++r)
         for (std::size_t o = 0; o < op.p; ++o)

@@ -35,7 +35,7 @@ struct ProgramPlan {
 
   std::vector<ProgramRegister> registers;
   std::vector<ProgramOperation> early, late;
-  std::vector<std::int32_t> list;  // registers that are joined
+  std::vector<std::int32_t> joined;  // registers that are joined
   std::vector<InputProjection> matrices;
   std::vector<AlignedFloats> consts, tensors;
   std::vector<bool> in_place;      // by state

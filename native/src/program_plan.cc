@@ -75,7 +75,7 @@ struct PlanBuilder {
   void for_operands(std::size_t i, const Visit& visit) const {
     const std::int32_t *row = row_of(i), opcode = row[0];
     if (opcode == TIDEGATE_OP_CONCAT) {
-      for (std::int32_t k = 0; k < row[3]; ++k) visit(program.list[row[2] + k]);
+      for (std::int32_t k = 0; k < row[3]; ++k) visit(program.joined[row[2] + k]);
       return;
     }
     if (opcode == TIDEGATE_OP_TAKE || opcode > TIDEGATE_OP_CONST) visit(row[2]);
@@ -301,8 +301,8 @@ struct PlanBuilder {
       pack(i);
     }
     if (opcode == TIDEGATE_OP_CONCAT) {
-      op.a = static_cast<std::int32_t>(plan.list.size());
-      plan.list.insert(plan.list.end(), program.list + row[2], program.list + row[2] + row[3]);
+      op.a = static_cast<std::int32_t>(plan.joined.size());
+      plan.joined.insert(plan.joined.end(), program.joined + row[2], program.joined + row[2] + row[3]);
     }
     if (is_sum_of_products(i)) {
       const std::int32_t* product = row_of(as_size(row[2]));

@@ -7,6 +7,7 @@ then. T steps, B rows, F inputs, O outputs. The state of a stream has `state_byt
 whatever the batch, the chunks and the number of threads.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,9 @@ Bytes = npt.NDArray[np.uint8]
 
 OPCODES: Final[dict[str, int]]
 """The operations of a tape, by name, and their numbers."""
+
+OPERATIONS: Final[dict[str, int]]
+"""The operations of a program, by name, and their numbers."""
 
 ERRORS: Final[dict[str, dict[str, float]]]
 """By target, bounds on the errors of the activations: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where the
@@ -262,6 +266,26 @@ class Engine:
 
     def softmax(self, size: int, add: int = -1) -> None:
         """Add exp(x - max) / sum of exp(x - max)."""
+    def program(
+        self,
+        code: Int32,
+        joined: Int32,
+        consts: Float32,
+        tensors: Sequence[Float32],
+        inputs: int,
+        ids: int,
+        output: int,
+        next: Int32,
+        state_offsets: Int32,
+        state_sizes: Int32,
+        add: int = -1,
+    ) -> None:
+        """Add a layer by the operations of its step; `tape.encode_program` gives code, joined, consts, output and next.
+
+        tensors: flat, in the program's order. inputs: the width of the input; with ids, the rows of the tables.
+        state_offsets, in bytes, and state_sizes: one for each state.
+        """
+
     def finish(self) -> None:
         """Check the widths of the layers and the offsets of their states. The engine can then run."""
 

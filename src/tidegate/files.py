@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from .errors import DataError, TidegateError
@@ -69,6 +70,18 @@ def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | N
     if not same or len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise error(f"{name}: changed while it was read; try again when it is complete")
     return data
+
+
+def run(path: str | os.PathLike[str], error: type[TidegateError]) -> ModuleType:
+    """Run a user's Python file as a module. Raises `error`, with the file's own error in its message, if that fails."""
+    source = read(path, error)
+    module = ModuleType(os.path.basename(path).removesuffix(".py"))
+    module.__file__ = os.fspath(path)
+    try:
+        exec(compile(source, os.fspath(path), "exec", dont_inherit=True), module.__dict__)
+    except Exception as raised:
+        raise error(f"{os.fspath(path)}: the file does not run: {type(raised).__name__}: {raised}") from raised
+    return module
 
 
 def _is_unchanged(file: BinaryIO, data: bytes) -> bool:

@@ -115,9 +115,9 @@ def list_dialects(name: str) -> list[dict[str, str]]:
 def load_file(path: str, dialect: Mapping[str, str]) -> Cell:
     """Load the cell of a Python file."""
     name = os.path.basename(path).removesuffix(".py")
-    source = files.read(path, CellError)
+    module = files.run(path, CellError)
     with error_context(path if not path.startswith(FOLDER) else f"cell {name}"):
-        cell = build_cell(name, run_file(name, path, source), dialect)
+        cell = build_cell(name, module, dialect)
         check_linear(cell)
         return cell
 
@@ -131,17 +131,6 @@ def check_linear(cell: Cell) -> None:
             f"it declares LINEAR but is not linear: state {state!r} must become a * {state} + b by add, sub, neg, mul "
             "and div alone, where a and b depend on no state that is still unsolved; correct the step or remove LINEAR"
         )
-
-
-def run_file(name: str, path: str, source: bytes) -> ModuleType:
-    """Run a cell's file as a module. Raises CellError, with the file's own error in its message, if that fails."""
-    module = ModuleType(f"tidegate_cell_{name}")
-    module.__file__ = path
-    try:
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
-    except Exception as error:
-        raise CellError(f"the file does not run: {type(error).__name__}: {error}") from error
-    return module
 
 
 def build_cell(name: str, module: ModuleType, dialect: Mapping[str, str]) -> Cell:

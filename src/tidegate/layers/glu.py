@@ -27,7 +27,9 @@ class Glu(Layer):
         common = options.check_keys(cls.kind, node, "inputs", "size")
         inputs = options.check_width(cls.kind, node, "inputs", width)
         if 2 * (size := options.check_size(node, "size")) > options.MAX_WIDTH:
-            raise OptionError(f"size is {size}; expected at most {options.MAX_WIDTH // 2}, as a matrix has 2 * size rows")
+            raise OptionError(
+                f"size is {size}; expected at most {options.MAX_WIDTH // 2}, as a matrix has 2 * size rows"
+            )
         return cls(inputs=inputs, size=size, **common)
 
     @property

@@ -136,7 +136,7 @@ def add_program(engine: _native.Engine, layer: Layer, t: Tensors, offsets: Offse
     code = encode_program(program)
     engine.program(
         code.code,
-        code.list,
+        code.joined,
         code.consts,
         [t[role].reshape(-1) for role in program.tensors],
         program.inputs,

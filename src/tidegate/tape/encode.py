@@ -21,10 +21,10 @@ OPCODES: Final = {name: code for code, name in enumerate(OPERATIONS)}
 
 
 class EncodedProgram(NamedTuple):
-    """code: rows of opcode, size of the result, a, b, c, p, q, r; see tidegate.h. list: registers that are joined."""
+    """code: rows of opcode, size of the result, a, b, c, p, q, r; see tidegate.h. joined: registers that are joined."""
 
     code: npt.NDArray[np.int32]
-    list: npt.NDArray[np.int32]
+    joined: npt.NDArray[np.int32]
     consts: npt.NDArray[np.float32]
     output: int
     next: npt.NDArray[np.int32]
@@ -36,7 +36,7 @@ class Encoder:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.rows: list[tuple[int, ...]] = []
-        self.list: list[int] = []
+        self.joined: list[int] = []
         self.consts: list[float] = []
         self.places: list[int] = []
         self.expanded: dict[tuple[int, Shape], int] = {}
@@ -45,6 +45,9 @@ class Encoder:
         abc = (*arguments, *[0] * (3 - len(arguments)))
         self.rows.append((OPCODES[name], math.prod(shape), *abc, p, q, r))
         return len(self.rows) - 1
+
+    def place(self, register: int) -> int:
+        return self.places[register]
 
     def broadcast(self, register: int, shape: Shape, cyclic: bool = False) -> int:
         """Return where a register stands in this shape. cyclic: it may stay shorter if its first axes are repeated."""
@@ -70,7 +73,7 @@ class Encoder:
         if name in ELEMENTWISE:
             return self.add(name, shape, *(self.broadcast(r, shape) for r in args))
         if name == "reshape":
-            return places[args[0]]
+            return self.place(args[0])
         if name == "const":
             self.consts.append(args[0])
             return self.add(name, (1,), len(self.consts) - 1)
@@ -82,12 +85,10 @@ class Encoder:
             return self.add(name, shape, places[args[0]], args[1])
         if name == "part":
             whole = shapes[args[0]]
-            return self.add(
-                name, shape, places[args[0]], p=math.prod(whole[:-1]), q=whole[-1], r=args[1] * shape[-1]
-            )
+            return self.add(name, shape, places[args[0]], p=math.prod(whole[:-1]), q=whole[-1], r=args[1] * shape[-1])
         if name == "concat":
-            self.list += [places[r] for r in args]
-            return self.add(name, shape, len(self.list) - len(args), len(args), p=math.prod(shape[:-1]))
+            self.joined += [places[r] for r in args]
+            return self.add(name, shape, len(self.joined) - len(args), len(args), p=math.prod(shape[:-1]))
         if name in ("sum", "peak"):
             whole, axis = shapes[args[0]], args[1]
             outer, inner = math.prod(whole[:axis]), math.prod(whole[axis + 1 :])
@@ -97,7 +98,8 @@ class Encoder:
         if name == "dot":
             a, b = (self.broadcast(r, (*shape[:-1], shapes[r][-1]), cyclic=True) for r in args)
             return self.add(name, shape, a, b, q=shapes[args[0]][-1])
-        return self.add(name, shape, *(places[r] for r in args))  # input, steps, affine, matmul, push
+        operands: list[int] = [places[r] for r in args]
+        return self.add(name, shape, *operands)  # input, steps, affine, matmul, push
 
 
 def encode_program(program: Program) -> EncodedProgram:
@@ -113,7 +115,7 @@ def encode_program(program: Program) -> EncodedProgram:
     as_int32: Any = lambda values, shape: np.array(values, np.int32).reshape(shape)  # noqa: E731
     return EncodedProgram(
         as_int32(encoder.rows, (-1, 8)),
-        as_int32(encoder.list, (-1,)),
+        as_int32(encoder.joined, (-1,)),
         np.array(encoder.consts, np.float32),
         encoder.places[program.output],
         as_int32([encoder.places[program.next[name]] for name in program.state], (-1,)),

@@ -142,6 +142,13 @@ class Program:
         return shape
 
     @property
+    def numbers(self) -> int:
+        """How many numbers a step computes."""
+        leaves = ("input", "state", "tensor", "const")
+        pairs = zip(self.instructions, self.shapes, strict=True)
+        return sum(math.prod(shape) for ins, shape in pairs if ins.name not in leaves)
+
+    @property
     def runs_by_steps(self) -> bool:
         """Whether a step depends on earlier ones, or on how many there were."""
         return any(ins.name in ("state", "steps") for ins in self.instructions)

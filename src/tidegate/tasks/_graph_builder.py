@@ -10,14 +10,23 @@ import numpy.typing as npt
 
 from .. import cells
 from ..errors import OptionError
-from ..layers import Builder, Layer, init_weights
+from ..layers import Builder, Layer, init_weights, program
 from ._options import option
 
 
 def add_recurrences(
-    builder: Builder, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int
+    builder: Builder,
+    cell: cells.Cell,
+    H: int,
+    project: int | None,
+    direction: str,
+    depth: int,
+    layer: str | None = None,
 ) -> None:
-    """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it."""
+    """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it.
+
+    layer: the path of a user's own layer, which follows them. Raises CellError for a file that is no layer.
+    """
     both = direction == "both"
     for k in range(depth):
         if k:
@@ -25,6 +34,8 @@ def add_recurrences(
             builder.recurrence(cell, H, project, both, add=len(builder.layers) - 2)
         else:
             builder.recurrence(cell, H, project, both)
+    if layer is not None:
+        builder.add("program", **program.load_file(layer, builder.width or 0))
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class RecurrenceOptions:
     depth: int = option(
         1, "number of recurrent layers; each after the first is residual, with a layer norm", least=1, most=8
     )
+
+    layer: str | None = option(None, "path of your own layer's .py file, which follows the recurrent layers")
 
     def load_cell(self) -> cells.Cell:
         """Load the cell in its dialect. Raises CellError; OptionError for a projection that the cell does not have."""

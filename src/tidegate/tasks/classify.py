@@ -319,7 +319,7 @@ def add_layers(made: Prepared, classes: int) -> list[Layer]:
     if options.conv:
         builder.add("conv", size=made.conv_width, width=options.conv, centred=False, activation="relu")
     cell = options.load_cell()
-    add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth)
+    add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth, options.layer)
     builder.add("pool", over=options.pools())
     find_output(options).add_head(builder, classes)
     return builder.layers

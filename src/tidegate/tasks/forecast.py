@@ -295,7 +295,7 @@ def make_layers(options: Options, transform: SeriesTransform) -> list[Layer]:
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
     builder = Builder(transform.features)
-    add_recurrences(builder, cell, options.hidden, options.project, "causal", options.depth)
+    add_recurrences(builder, cell, options.hidden, options.project, "causal", options.depth, options.layer)
     if transform.window:
         builder.add("pool", over=["last"])
     builder.add("dense", size=H * k * q, activation="none")

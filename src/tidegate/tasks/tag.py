@@ -206,7 +206,9 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     scheme = find_scheme(samples[0].tags)
     builder = Builder(None)
     builder.add("embed", rows=len(vocabulary), size=options.embed, ids=1 + len(features))
-    add_recurrences(builder, options.load_cell(), options.hidden or 0, options.project, "causal", options.depth)
+    add_recurrences(
+        builder, options.load_cell(), options.hidden or 0, options.project, "causal", options.depth, options.layer
+    )
     builder.add("pool", over=POOLS)
     builder.add("dense", size=len(names) + len(labels), activation="none")
     outputs = make_outputs(names, scheme, labels)

@@ -29,6 +29,7 @@ class ClassifyOptions(TypedDict, total=False):
     dialect: str
     project: int | None
     depth: int
+    layer: str | None
     epochs: int | None
     batch: int | None
     rate: float
@@ -67,6 +68,7 @@ class ForecastOptions(TypedDict, total=False):
     dialect: str
     project: int | None
     depth: int
+    layer: str | None
     epochs: int | None
     batch: int | None
     rate: float
@@ -107,6 +109,7 @@ class TagOptions(TypedDict, total=False):
     dialect: str
     project: int | None
     depth: int
+    layer: str | None
     epochs: int | None
     batch: int | None
     rate: float
