@@ -77,7 +77,7 @@ class ProgramLayer final : public Layer {
   }
 
   // Find where each register of a block is.
-  MatrixView* make_views(const Block& block, const Tile& tile, MatrixView x) const {
+  MatrixView* make_views(const Block& block, const Tile& tile, MatrixView x, float* out) const {
     auto* const views = reinterpret_cast<MatrixView*>(tile.scratch);
     float* const early = tile.scratch + view_floats();
     float* const slots = early + plan_.early_floats;
@@ -95,6 +95,7 @@ class ProgramLayer final : public Layer {
         case Storage::kConst: data = plan_.consts[reg.index].data(); break;
         case Storage::kEarly: data = early + reg.index + block.item * reg.row; break;
         case Storage::kSlot: data = slots + reg.index; break;
+        case Storage::kOut: data = out; break;
       }
       *view++ = {data + reg.offset, reg.row};
     }
@@ -104,15 +105,15 @@ class ProgramLayer final : public Layer {
   // Compute, for all items of a chunk, what no state has a part in.
   void run_early(std::size_t items, const Tile& tile, MatrixView x) const {
     const Block all = {items, 0, 0, 0};
-    const MatrixView* const views = make_views(all, tile, x);
+    const MatrixView* const views = make_views(all, tile, x, nullptr);
     for (const ProgramOperation& op : plan_.early) execute(op, all, tile, x, views);
   }
 
   // Run one step of a block; write the output and the next states.
   void run_block(const Block& block, const Tile& tile, MatrixView x, float* out) const {
-    const MatrixView* const views = make_views(block, tile, x);
+    const MatrixView* const views = make_views(block, tile, x, out);
     for (const ProgramOperation& op : plan_.late) execute(op, block, tile, x, views);
-    copy(block.rows, views[output_], size, out, padded_size(size));
+    if (views[output_].data != out) copy(block.rows, views[output_], size, out, padded_size(size));
     for (std::size_t s = 0; s < states.size(); ++s) {
       if (states[s].in_place) continue;
       float* const to = tile.spare[s] + block.first * state_row(s);
@@ -139,6 +140,9 @@ class ProgramLayer final : public Layer {
       case TIDEGATE_OP_AFFINE:
       case TIDEGATE_OP_MATMUL: return plan_.matrices[op.matrix].run(rows, views[op.a], out);
       case TIDEGATE_OP_NORM: return kernels.normalize(rows, floats, views[op.a], TIDEGATE_NORM_EPS, out, to.ld);
+      case kNormalize: return kernels.normalize(rows, floats, views[op.a], *views[op.b].data, out, to.ld);
+      case kNorm: return kernels.norm(rows, floats, views[op.a], views[op.p].data, views[op.q].data, *views[op.b].data, out, to.ld);
+      case kSoftmax: return kernels.softmax(rows, floats, views[op.a], out, to.ld);
       case TIDEGATE_OP_CONCAT: return concat(rows, op, views);
       case TIDEGATE_OP_TAKE: return take(rows, op, {x.data + block.item * x.ld, x.ld}, views);
       case TIDEGATE_OP_STEPS:
@@ -169,7 +173,8 @@ class ProgramLayer final : public Layer {
     for (std::int32_t k = op.a; k < op.a + op.b; ++k) {
       const std::int32_t part = plan_.joined[static_cast<std::size_t>(k)];
       const std::size_t width = reg(part).size / op.p;
-      for (std::size_t r = 0; r < rows; ++r)
+      const bool in_place = views[part].data == to.data + at && op.p == 1;
+      for (std::size_t r = 0; r < rows && !in_place; ++r)
         for (std::size_t o = 0; o < op.p; ++o)
           std::memcpy(writable(to) + r * to.ld + o * row + at, views[part].data + r * views[part].ld + o * width,
                       width * sizeof(float));

@@ -7,8 +7,8 @@ namespace tidegate {
 
 // Where the value of a register is stored. An early one is computed for all items of a chunk at once, because no state
 // has a part in it. A spare is the next value of a state, written where it goes; a state that is changed in place stays
-// in its block.
-enum class Storage { kInput, kState, kBlock, kSpare, kTensor, kConst, kEarly, kSlot };
+// in its block. The output goes where the caller wants it.
+enum class Storage { kInput, kState, kBlock, kSpare, kTensor, kConst, kEarly, kSlot, kOut };
 
 struct ProgramRegister {
   Storage storage;
@@ -47,7 +47,13 @@ struct ProgramPlan {
   std::int32_t input_product = -1;  // the product that alone reads the input; -1 if there is none
 };
 
-constexpr std::int32_t kSumOfProducts = TIDEGATE_OPERATIONS;  // of the plan alone: sum over k of a[k, g] b[k, g, i]
+// Operations of the plan alone: what several of the program's are together.
+enum PlanOperation : std::int32_t {
+  kSumOfProducts = TIDEGATE_OPERATIONS,  // sum over k of a[k, g] b[k, g, i]
+  kSoftmax,                              // of a
+  kNormalize,                            // a, with mean 0 and variance 1; b: what is added to the variance
+  kNorm,                                 // the same, times register p, plus register q
+};
 
 void check_program(const tidegate_program& program);
 

@@ -2,6 +2,7 @@
 // value is stored. A buffer is used again when no later operation reads it.
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <map>
 
 #include "program.h"
@@ -10,7 +11,7 @@ namespace tidegate {
 namespace {
 
 constexpr std::size_t kInPlaceFloats = 1024;  // a state from this size on is not copied
-constexpr std::size_t kBlockFloats = 4096;    // the widest register of a block of rows, to stay in the L1 cache
+constexpr std::size_t kBlockFloats = 8192;    // the widest register of a block of rows, to stay in the L1 cache
 
 Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
   Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
@@ -46,6 +47,11 @@ class Slots {
   std::size_t total_ = 0;
 };
 
+// Operations that a kernel computes at once: what takes the place of the last of them.
+struct Group {
+  std::int32_t opcode, a, b, p, q, r;
+};
+
 struct PlanBuilder {
   const Layer& layer;
   const tidegate_program& program;
@@ -56,7 +62,10 @@ struct PlanBuilder {
   std::vector<std::int32_t> owner;       // the register whose slot holds it
   std::vector<std::int32_t> last;        // by owner: the last operation that reads it
   std::map<std::pair<std::int32_t, bool>, std::vector<std::int32_t>> products;  // by operand: one product
-  std::vector<bool> merged;              // operations that are a part of a sum of products
+  std::vector<std::int32_t> joins;       // the operation that alone joins it to others; -1 if there is none
+  std::map<std::size_t, std::size_t> whole_rows;  // by that operation: its slot
+  std::vector<bool> merged;              // operations that are a part of a group, but for the last
+  std::map<std::size_t, Group> groups;   // by its last operation
   bool copies_input = false;
   Slots early_slots, slots;
 
@@ -87,12 +96,13 @@ struct PlanBuilder {
 
   PlanBuilder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
       : layer(layer), program(program), plan(plan), count(static_cast<std::size_t>(program.operations)),
-        early(count), reads(count), owner(count), last(count), merged(count) {
+        early(count), reads(count), owner(count), last(count), joins(count, -1), merged(count) {
     for (std::size_t i = 0; i < count; ++i) {
       const std::int32_t opcode = row_of(i)[0];
       plan.by_steps = plan.by_steps || opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_STEPS;
       // These read whole vectors from the middle of a row; those of the input could be past its end.
-      if (opcode == TIDEGATE_OP_PART || opcode == TIDEGATE_OP_MEAN || opcode == TIDEGATE_OP_DOT)
+      const bool has_parts = opcode == TIDEGATE_OP_MEAN || opcode == TIDEGATE_OP_DOT ? row_of(i)[1] > 1 : is_view(i);
+      if (has_parts)
         for_operands(i, [&](std::int32_t reg) { copies_input = copies_input || opcode_of(reg) == TIDEGATE_OP_INPUT; });
       early[i] = opcode != TIDEGATE_OP_STATE && opcode != TIDEGATE_OP_STEPS;
       for_operands(i, [&](std::int32_t reg) {
@@ -105,7 +115,8 @@ struct PlanBuilder {
     for (std::int32_t s = 0; s < program.states; ++s) ++reads[static_cast<std::size_t>(program.next[s])];
     choose_block();
     find_products();
-    find_sums_of_products();
+    find_groups();
+    find_joined();
     find_owners();
     choose_in_place();
   }
@@ -125,22 +136,76 @@ struct PlanBuilder {
   }
   const std::vector<std::int32_t>& product_of(std::size_t i) const { return products.at({row_of(i)[2], early[i]}); }
 
-  // sum over k of expand(a)[k, g, :] * b[k, g, :], where nothing else reads the product or the expanded a.
-  void find_sums_of_products() {
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::int32_t* row = row_of(i);
-      if (row[0] != TIDEGATE_OP_SUM || row[5] != 1) continue;
-      const auto product = static_cast<std::size_t>(row[2]);
-      if (row_of(product)[0] != TIDEGATE_OP_MUL || reads[product] != 1) continue;
-      const auto expand = static_cast<std::size_t>(row_of(product)[2]);
-      const std::int32_t* repeats = row_of(expand);
-      if (repeats[0] != TIDEGATE_OP_EXPAND || reads[expand] != 1 || repeats[7] != 1 || row[7] % repeats[6]) continue;
-      if (size_of(row_of(product)[3]) != size_of(row_of(product)[2])) continue;
-      merged[product] = merged[expand] = true;
-    }
+  // Several operations that a kernel computes at once, where nothing else reads what is between them. Each `find`
+  // returns whether operation i ends such a group.
+  void find_groups() {
+    for (std::size_t i = 0; i < count; ++i)
+      if (!find_sum_of_products(i) && !find_softmax(i) && !find_normalization(i)) find_norm(i);
   }
-  bool is_sum_of_products(std::size_t i) const {
-    return row_of(i)[0] == TIDEGATE_OP_SUM && merged[static_cast<std::size_t>(row_of(i)[2])];
+
+  // The operation that writes a register, if it has this opcode and is read so many times by all, else null.
+  const std::int32_t* match(std::int32_t reg, std::int32_t opcode, std::int32_t times) const {
+    const auto i = static_cast<std::size_t>(reg);
+    return row_of(i)[0] == opcode && reads[i] == times && !merged[i] ? row_of(i) : nullptr;
+  }
+  void merge(std::initializer_list<std::int32_t> registers, std::size_t i, const Group& group) {
+    for (const std::int32_t reg : registers) merged[static_cast<std::size_t>(reg)] = true;
+    groups.emplace(i, group);
+  }
+
+  // sum over k of expand(a)[k, g, :] * b[k, g, :]
+  bool find_sum_of_products(std::size_t i) {
+    const std::int32_t* row = row_of(i);
+    if (row[0] != TIDEGATE_OP_SUM || row[5] != 1) return false;
+    const std::int32_t* const product = match(row[2], TIDEGATE_OP_MUL, 1);
+    const std::int32_t* const expand = product ? match(product[2], TIDEGATE_OP_EXPAND, 1) : nullptr;
+    if (!expand || expand[7] != 1 || row[7] % expand[6] || size_of(product[3]) != size_of(product[2])) return false;
+    merge({row[2], product[2]}, i, {kSumOfProducts, expand[2], product[3], row[7] / expand[6], row[6], expand[6]});
+    return true;
+  }
+
+  // e / sum(e), where e = exp(x - peak(x))
+  bool find_softmax(std::size_t i) {
+    const std::int32_t* row = row_of(i);
+    if (row[0] != TIDEGATE_OP_DIV) return false;
+    const std::int32_t* const e = match(row[2], TIDEGATE_OP_EXP, 2);
+    const std::int32_t* const sum = match(row[3], TIDEGATE_OP_SUM, 1);
+    if (!e || !sum || sum[2] != row[2] || sum[1] != 1) return false;
+    const std::int32_t* const difference = match(e[2], TIDEGATE_OP_SUB, 1);
+    const std::int32_t* const peak = difference ? match(difference[3], TIDEGATE_OP_PEAK, 1) : nullptr;
+    if (!peak || peak[2] != difference[2] || peak[1] != 1) return false;
+    merge({row[2], row[3], e[2], difference[3]}, i, {kSoftmax, difference[2], difference[2], 0, 0, 0});
+    return true;
+  }
+
+  // d / sqrt(mean(d d) + eps), where d = x - mean(x)
+  bool find_normalization(std::size_t i) {
+    const std::int32_t* row = row_of(i);
+    if (row[0] != TIDEGATE_OP_DIV) return false;
+    const std::int32_t* const d = match(row[2], TIDEGATE_OP_SUB, 3);
+    const std::int32_t* const root = match(row[3], TIDEGATE_OP_SQRT, 1);
+    const std::int32_t* const shifted = root ? match(root[2], TIDEGATE_OP_ADD, 1) : nullptr;
+    if (!d || !shifted || opcode_of(shifted[3]) != TIDEGATE_OP_CONST) return false;
+    const std::int32_t* const variance = match(shifted[2], TIDEGATE_OP_MEAN, 1);
+    const std::int32_t* const square = variance ? match(variance[2], TIDEGATE_OP_MUL, 1) : nullptr;
+    const std::int32_t* const mean = match(d[3], TIDEGATE_OP_MEAN, 1);
+    if (!square || !mean || square[2] != row[2] || square[3] != row[2] || mean[2] != d[2] || mean[1] != 1) return false;
+    merge({row[2], row[3], root[2], shifted[2], variance[2], d[3]}, i, {kNormalize, d[2], shifted[3], 0, 0, 0});
+    return true;
+  }
+
+  // The same, times a tensor, plus a tensor.
+  void find_norm(std::size_t i) {
+    const std::int32_t* row = row_of(i);
+    const std::int32_t* const scaled = row[0] == TIDEGATE_OP_ADD ? match(row[2], TIDEGATE_OP_MUL, 1) : nullptr;
+    const std::int32_t* const normal = scaled ? match(scaled[2], TIDEGATE_OP_DIV, 1) : nullptr;
+    const auto found = normal ? groups.find(static_cast<std::size_t>(scaled[2])) : groups.end();
+    if (found == groups.end() || found->second.opcode != kNormalize) return;
+    for (const std::int32_t tensor : {scaled[3], row[3]})
+      if (opcode_of(tensor) != TIDEGATE_OP_TENSOR || size_of(tensor) != static_cast<std::size_t>(row[1])) return;
+    const Group normalization = found->second;
+    groups.erase(found);
+    merge({row[2], scaled[2]}, i, {kNorm, normalization.a, normalization.b, scaled[3], row[3], 0});
   }
 
   void find_owners() {
@@ -148,6 +213,7 @@ struct PlanBuilder {
       owner[i] = static_cast<std::int32_t>(i);
       if (is_view(i)) owner[i] = owner[static_cast<std::size_t>(row_of(i)[2])];
       if (is_product(row_of(i)[0])) owner[i] = product_of(i).front();
+      if (joins[i] >= 0) owner[i] = joins[i];
       last[i] = static_cast<std::int32_t>(i);
     }
     const auto read = [&](std::int32_t reg, std::int32_t i) {
@@ -157,15 +223,17 @@ struct PlanBuilder {
     const auto end = static_cast<std::int32_t>(count);
     for (std::size_t i = 0; i < count; ++i)
       for_operands(i, [&](std::int32_t reg) { read(reg, static_cast<std::int32_t>(i)); });
-    // The operands of what is merged are read by the sum; early values that late operations read stay to the end.
+    for (const auto& [i, group] : groups)
+      for (const std::int32_t reg : {group.a, group.b}) read(reg, static_cast<std::int32_t>(i));
+    // Early values that late operations read stay to the end.
     for (std::size_t i = 0; i < count; ++i)
-      if (is_sum_of_products(i)) {
-        const std::int32_t* product = row_of(static_cast<std::size_t>(row_of(i)[2]));
-        read(row_of(static_cast<std::size_t>(product[2]))[2], static_cast<std::int32_t>(i));
-        read(product[3], static_cast<std::int32_t>(i));
-      }
-    for (std::size_t i = 0; i < count; ++i)
-      if (!early[i]) for_operands(i, [&](std::int32_t reg) { if (early[static_cast<std::size_t>(reg)]) read(reg, end); });
+      if (!early[i] || !plan.by_steps)
+        for_operands(i, [&](std::int32_t reg) {
+          if (early[static_cast<std::size_t>(reg)]) read(reg, end);
+        });
+    for (const auto& [i, group] : groups)
+      for (const std::int32_t reg : {group.a, group.b})
+        if (!early[i] && early[static_cast<std::size_t>(reg)]) read(reg, end);
     read(program.output, end);
     for (std::int32_t s = 0; s < program.states; ++s) read(program.next[s], end);
   }
@@ -192,6 +260,27 @@ struct PlanBuilder {
     const auto at = std::find(program.next, program.next + program.states, reg);
     const bool alone = std::count(program.next, program.next + program.states, reg) == 1;
     return static_cast<std::size_t>(alone ? at - program.next : program.states);
+  }
+
+  // Late values of whole vectors that are joined, and nothing else, are written where they go.
+  void find_joined() {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t* row = row_of(i);
+      if (row[0] != TIDEGATE_OP_CONCAT || row[5] != 1 || early[i]) continue;
+      for (std::int32_t k = row[2]; k < row[2] + row[3]; ++k) {
+        const auto part = static_cast<std::size_t>(program.joined[k]);
+        const std::int32_t opcode = row_of(part)[0];
+        const bool is_plain = opcode > TIDEGATE_OP_MATMUL && opcode != TIDEGATE_OP_CONCAT && !is_view(part);
+        const bool is_whole = size_of(program.joined[k]) % layer.kernels.lanes == 0;
+        if (is_plain && is_whole && !early[part] && reads[part] == 1) joins[part] = static_cast<std::int32_t>(i);
+      }
+    }
+  }
+
+  // Whether a late operation's result is the output, and no state.
+  bool is_output_alone(std::size_t i) const {
+    return !early[i] && static_cast<std::int32_t>(i) == program.output &&
+           !std::count(program.next, program.next + program.states, program.output);
   }
 
   ProgramRegister allocate(std::size_t i, std::size_t row, std::size_t size) {
@@ -221,10 +310,26 @@ struct PlanBuilder {
       case TIDEGATE_OP_MATMUL: return place_product(i, size);
       default: break;
     }
+    if (is_output_alone(i)) return {Storage::kOut, 0, 0, layer.padded_size(size), size};
+    if (joins[i] >= 0) return place_part(i, size);
     const std::size_t s = early[i] ? static_cast<std::size_t>(program.states) : state_of(i);
     if (s < static_cast<std::size_t>(program.states) && plan.in_place[s]) return {Storage::kBlock, s, 0, 0, size};
     if (s < static_cast<std::size_t>(program.states)) return {Storage::kSpare, s, 0, layer.padded_size(size), size};
+    if (const auto whole = whole_rows.find(i); whole != whole_rows.end())
+      return {Storage::kSlot, whole->second, 0, layer.padded_size(size), size};
     return allocate(i, layer.padded_size(size), size);
+  }
+
+  // The place of a part in the row that it is joined to.
+  ProgramRegister place_part(std::size_t i, std::size_t size) {
+    const auto whole = static_cast<std::size_t>(joins[i]);
+    const std::int32_t* row = row_of(whole);
+    std::size_t offset = 0;
+    for (std::int32_t k = row[2]; program.joined[k] != static_cast<std::int32_t>(i); ++k) offset += size_of(program.joined[k]);
+    const std::size_t floats = layer.padded_size(static_cast<std::size_t>(row[1]));
+    if (is_output_alone(whole)) return {Storage::kOut, 0, offset, floats, size};
+    if (!whole_rows.count(whole)) whole_rows[whole] = slots.acquire(floats * plan.block);
+    return {Storage::kSlot, whole_rows[whole], offset, floats, size};
   }
 
   ProgramRegister place_product(std::size_t i, std::size_t size) {
@@ -234,6 +339,7 @@ struct PlanBuilder {
       if (part == static_cast<std::int32_t>(i)) offset = row;
       row += layer.padded_size(size_of(part));
     }
+    if (parts.size() == 1 && is_output_alone(i)) return {Storage::kOut, 0, 0, row, size};
     if (offset) return {plan.registers[static_cast<std::size_t>(parts[0])].storage, plan.registers[static_cast<std::size_t>(parts[0])].index, offset, row, size};
     return allocate(i, row, size);
   }
@@ -304,11 +410,10 @@ struct PlanBuilder {
       op.a = static_cast<std::int32_t>(plan.joined.size());
       plan.joined.insert(plan.joined.end(), program.joined + row[2], program.joined + row[2] + row[3]);
     }
-    if (is_sum_of_products(i)) {
-      const std::int32_t* product = row_of(as_size(row[2]));
-      const std::int32_t* repeats = row_of(as_size(product[2]));
-      op.opcode = kSumOfProducts, op.a = repeats[2], op.b = product[3];
-      op.p = as_size(row[7]) / as_size(repeats[6]), op.r = as_size(repeats[6]);  // groups, and the width of each
+    if (const auto found = groups.find(i); found != groups.end()) {
+      const Group& group = found->second;
+      op.opcode = group.opcode, op.a = group.a, op.b = group.b, op.unary = nullptr, op.binary = nullptr;
+      op.p = as_size(group.p), op.q = as_size(group.q), op.r = as_size(group.r);
     }
     plan.work += as_size(row[1]) * (opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_MEAN ? op.q : 1);
     return op;

@@ -130,9 +130,9 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
     """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
-    engine = "kernel"
+    engine = "kernel" if has_kernel(layer) else "operations"
     if layer.tapes:
-        engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
+        engine = "fused kernel" if i in predictor.fused_layers else "operations"
     return {
         "kind": layer.kind,
         "what": layer.describe() + ("" if layer.add is None else f", plus layer {layer.add}"),

@@ -213,3 +213,8 @@ BUILDERS: dict[type[Layer], Callable[..., None]] = {
     Scale: add_scale,
     Softmax: add_softmax,
 }
+
+
+def has_kernel(layer: Layer) -> bool:
+    """Tell whether the native engine has code for this layer; any other runs by the operations of its step."""
+    return type(layer) in BUILDERS

@@ -95,9 +95,10 @@ def fit(
 
 
 def list_inputs(data: Any, valid: Any, options: Any) -> list[str]:
-    """List the files and folders that a run reads: its data, as paths or already read, and a user's cell."""
+    """List the files and folders that a run reads: its data, as paths or already read, and a user's cell and layer."""
     sources = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
     sources += [] if options.cell in cells.names() else [options.cell]
+    sources += [] if options.layer is None else [options.layer]
     return [os.fspath(one) for one in sources if isinstance(one, str | os.PathLike)]
 
 
@@ -201,8 +202,10 @@ class TrainingJob:
         return Model(document, {**network.tensors(), **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:
-        """Return the options as the model file records them: a user's own cell by its name, not by its path."""
-        return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
+        """Return the options as the model file records them: a user's cell and layer by their names, not by their paths."""
+        paths = {"cell": self.options.cell, "layer": self.options.layer}
+        names = {key: path and os.path.basename(path).removesuffix(".py") for key, path in paths.items()}
+        return asdict(replace(self.options, **names))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
         on = f"held-out rows, which selected the weights{' and their calibration' * bool(run.calibration)}"
