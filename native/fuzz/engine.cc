@@ -97,7 +97,7 @@ Outcome run(Input& in, const tidegate_engine* engine, const Batch& batch, bool e
   const Floats before = outcome.out;
   outcome.status = fuzz::call_checked(in, [&](char* m, std::size_t n) {
     return tidegate_run(engine, batch.T, batch.B, batch.x.data(), batch.lengths.data(), batch.states.data(),
-                        outcome.states.data(), outcome.out.data(), every, threads, m, n);
+                        outcome.states.data(), outcome.out.data(), every, false, threads, m, n);
   });
   if (outcome.status != TIDEGATE_OK)
     require(outcome.states == untouched && outcome.out == before, "a refused run changes nothing");
@@ -186,7 +186,7 @@ void check_unfinished(const EnginePair& engines) {
   float out[1] = {};
   const tidegate_engine* engine = engines.fused;
   require(tidegate_step(engine, x, state, out, nullptr, 0) == TIDEGATE_VALUE &&
-              tidegate_run(engine, 1, 1, x, lengths, state, next, out, 0, 1, nullptr, 0) == TIDEGATE_VALUE &&
+              tidegate_run(engine, 1, 1, x, lengths, state, next, out, 0, 0, 1, nullptr, 0) == TIDEGATE_VALUE &&
               tidegate_step_many(engine, 1, ids, x, 1, state, out, 1, nullptr, 0) == TIDEGATE_VALUE,
           "an engine that is not finished runs nothing");
 }
