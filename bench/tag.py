@@ -5,6 +5,7 @@ loaded again and scored on the official test split by the native runtime. A stre
 word. Writes bench/results/tag.json and keeps its other entries.
 
     python bench/tag.py atis snips --seeds 0 1 2
+    python bench/tag.py atis --variant both  # beside it: in both directions, or causal, without look-ahead
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from tidegate.text_tables import format_table
 from tidegate.train import fit
 
 SETS = ["atis", "snips"]
+VARIANTS: dict[str, dict[str, Any]] = {"default": {}, "causal": {"lookahead": 0}, "both": {"direction": "both"}}
+NAMES = {"default": "", "causal": " without look-ahead", "both": " in both directions"}
 FIGURES = ("accuracy", "span_f1", "span_precision", "span_recall", "tag_accuracy", "sentence_accuracy")
 
 
@@ -34,28 +37,33 @@ def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    parser.add_argument("--variant", choices=VARIANTS, default="default", help="options to compare with the defaults")
     args = parser.parse_args()
     for name in args.sets:
-        figures = {"published": list(catalogue.get(name).published), "runs": measure_seeds(name, args.seeds)}
-        known = {**record.read(args.out, "tag"), name: record.with_provenance(figures, "torch")}
+        runs = measure_seeds(name, args.seeds, VARIANTS[args.variant])
+        figures = {"published": list(catalogue.get(name).published), "runs": runs}
+        entry = name + NAMES[args.variant]
+        known = {**record.read(args.out, "tag"), entry: record.with_provenance(figures, "torch")}
         record.write(args.out, "tag", {key: known[key] for key in sorted(known)})
     print(format_results(record.read(args.out, "tag")))
 
 
-def measure_seeds(name: str, seeds: list[int]) -> list[dict[str, Any]]:
+def measure_seeds(name: str, seeds: list[int], options: dict[str, Any]) -> list[dict[str, Any]]:
     files = catalogue.fetch(name)
-    return [measure_seed(name, files, seed) for seed in seeds]
+    return [measure_seed(name, files, seed, options) for seed in seeds]
 
 
-def measure_seed(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]:
+def measure_seed(name: str, files: dict[str, Path], seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """Fit, write, load and score a model, and return the figures of one seed."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
         progress, start = fits.print_epochs(f"{name} seed {seed}"), time.perf_counter()
-        fit("tag", files["train"], label="label", seed=seed, out=out, progress=progress)
+        fit("tag", files["train"], label="label", seed=seed, out=out, progress=progress, **options)
         spent = time.perf_counter() - start
         metrics = measure(out, str(files["test"])).as_dict()
-        streamed = measure_stream(load(out, threads=1), read_table(files["test"], ["tokens"]).column("tokens"))
+        predictor, streamed = load(out, threads=1), dict[str, float]()
+        if predictor.model.streams[0]:
+            streamed = measure_stream(predictor, read_table(files["test"], ["tokens"]).column("tokens"))
         figures = {key: metrics[key] for key in ("rows", *FIGURES, "unseen_tags")}
         return {"seed": seed, **figures, **streamed, "wall_seconds": spent, "bytes": os.path.getsize(out)}
 
@@ -63,7 +71,7 @@ def measure_seed(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]
 def measure_stream(predictor: Predictor, texts: list[str]) -> dict[str, float]:
     """Push the words of texts one by one into a stream; return the microseconds a word and the bytes of its state.
 
-    The tags of all words are compared with those of the whole text first.
+    The tags of all words, the late ones included, are compared with those of the whole text first.
     """
     stream, seconds = predictor.stream(), []
     for text, whole in zip(texts, predictor.answers(texts), strict=True):
@@ -72,11 +80,12 @@ def measure_stream(predictor: Predictor, texts: list[str]) -> dict[str, float]:
             start = time.perf_counter()
             answer = stream.push(word + " ")["tags"]
             seconds.append(time.perf_counter() - start)
-            tags += answer.tags
+            tags += answer.tags or []
+        state = stream.state.block.nbytes
+        for late in stream.push("", end=True, per_step=True):
+            tags += late["tags"].tags
         if tags != whole["tags"].tags:
             raise SystemExit(f"a stream tags the words of {text!r} otherwise than the whole text")
-        state = stream.state.block.nbytes
-        stream.end()
     cuts = statistics.quantiles(seconds, n=100)
     return {"us_a_word": 1e6 * statistics.median(seconds), "us_a_word_99": 1e6 * cuts[98], "state_bytes": state}
 
@@ -86,7 +95,7 @@ def format_results(results: dict[str, Any]) -> str:
     for name, entry in results.items():
         runs = entry["figures"]["runs"]
         means = [statistics.mean(run[key] for run in runs) for key in ("accuracy", "span_f1", "sentence_accuracy")]
-        times = [statistics.median(run[key] for run in runs) for key in ("us_a_word", "state_bytes")]
+        times = [statistics.median(run.get(key, 0) for run in runs) for key in ("us_a_word", "state_bytes")]
         rows.append([name, len(runs), *(f"{mean:.4f}" for mean in means), f"{times[0]:.1f}", f"{times[1]:,.0f}"])
     return format_table(["set", "seeds", "accuracy", "span F1", "sentences", "us a word", "bytes of state"], rows)
 

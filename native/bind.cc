@@ -50,6 +50,7 @@ class Engine {
   std::string target() const { return info_.target; }
   std::int64_t inputs() const { return info_.inputs; }
   std::int64_t outputs() const { return info_.outputs; }
+  std::int64_t look_ahead() const { return info_.look_ahead; }
   std::vector<int> fused_layers() const {
     std::vector<int> layers;
     for (int i = 0; i < tidegate_get_info(engine_).layers; ++i)
@@ -74,7 +75,7 @@ class Engine {
   }
 
   void conv(nb::handle weight_object, nb::handle bias_object, std::int64_t width, const std::string& activation,
-            std::int32_t past_offset, int add) {
+            std::int32_t past_offset, int add, std::int64_t ahead) {
     const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, weight.shape(0));
     if (width < 1 || weight.shape(1) % width != 0)
@@ -82,8 +83,9 @@ class Engine {
            static_cast<long long>(width), weight.shape(1));
     const auto kind = parse_choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
     Message message;
-    message.check(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, weight.data<float>(),
-                                    bias.data<float>(), kind, past_offset, add, message.text, sizeof message.text));
+    message.check(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, ahead,
+                                    weight.data<float>(), bias.data<float>(), kind, past_offset, add, message.text,
+                                    sizeof message.text));
   }
 
   void norm(nb::handle gain_object, nb::handle bias_object, float eps, int add) {
@@ -181,7 +183,7 @@ class Engine {
 
   void program(nb::handle code_object, nb::handle joined_object, nb::handle consts_object, const nb::list& tensor_list,
                std::int64_t inputs, std::int64_t ids, int output, nb::handle next_object, nb::handle offsets_object,
-               nb::handle sizes_object, int add) {
+               nb::handle sizes_object, int add, std::int64_t ahead) {
     const Array code(code_object.ptr(), "code", kInt32, 2), joined(joined_object.ptr(), "joined", kInt32, 1),
         consts(consts_object.ptr(), "consts", kFloat, 1), next(next_object.ptr(), "next", kInt32, 1),
         offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1);
@@ -197,7 +199,7 @@ class Engine {
       tensor_sizes.push_back(arrays.back()->shape(0));
     }
     tidegate_program program = {};
-    program.inputs = inputs, program.ids = ids, program.output = output;
+    program.inputs = inputs, program.ids = ids, program.ahead = ahead, program.output = output;
     program.operations = to_int32(code.shape(0)), program.code = code.data<std::int32_t>();
     program.joined_count = to_int32(joined.shape(0)), program.joined = joined.data<std::int32_t>();
     program.consts_count = to_int32(consts.shape(0)), program.consts = consts.data<float>();
@@ -216,7 +218,7 @@ class Engine {
   }
 
   void run(nb::handle x_object, nb::handle lengths_object, nb::handle in_object, nb::handle out_state_object,
-           nb::handle out_object, bool per_step, int threads) const {
+           nb::handle out_object, bool per_step, int threads, bool ends) const {
     require_finished();
     const Array x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, has_one_id() ? 2 : 3),
         lengths(lengths_object.ptr(), "lengths", kInt32, 1), state_in(in_object.ptr(), "state_in", kByte, 2),
@@ -227,7 +229,7 @@ class Engine {
     lengths.expect(0, B);
     state_in.expect(0, B).expect(1, info_.state_bytes);
     state_out.expect(0, B).expect(1, info_.state_bytes);
-    if (per_step) out.expect(0, T);
+    if (per_step) out.expect(0, ends ? T + info_.look_ahead : T);
     out.expect(per_step ? 1 : 0, B).expect(per_step ? 2 : 1, info_.outputs);
     for (const Array* read : {&x, &lengths, &state_in}) {
       state_out.check_no_overlap(*read);
@@ -239,7 +241,7 @@ class Engine {
     {
       const nb::gil_scoped_release release;
       status = tidegate_run(engine_, T, B, x.data<void>(), lengths.data<std::int32_t>(), state_in.data<std::uint8_t>(),
-                            state_out.data<std::uint8_t>(), out.data<float>(), per_step, threads, message.text,
+                            state_out.data<std::uint8_t>(), out.data<float>(), per_step, ends, threads, message.text,
                             sizeof message.text);
     }
     message.check(status);
@@ -397,10 +399,11 @@ NB_MODULE(_native, module) {
       .def_prop_ro("fused_layers", &Engine::fused_layers)
       .def_prop_ro("inputs", &Engine::inputs)
       .def_prop_ro("outputs", &Engine::outputs)
+      .def_prop_ro("look_ahead", &Engine::look_ahead)
       .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1, nb::arg("ids") = 1)
       .def("dense", &Engine::dense, array("weight"), array("bias"), nb::arg("activation"), nb::arg("add") = -1)
       .def("conv", &Engine::conv, array("weight"), array("bias"), nb::arg("width"), nb::arg("activation"),
-           nb::arg("past_offset"), nb::arg("add") = -1)
+           nb::arg("past_offset"), nb::arg("add") = -1, nb::arg("ahead") = 0)
       .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
       .def("scale", &Engine::scale, array("mean"), array("deviation"), nb::arg("add") = -1)
       .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
@@ -412,10 +415,10 @@ NB_MODULE(_native, module) {
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
       .def("program", &Engine::program, array("code"), array("joined"), array("consts"), nb::arg("tensors"),
            nb::arg("inputs"), nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"),
-           array("state_sizes"), nb::arg("add") = -1)
+           array("state_sizes"), nb::arg("add") = -1, nb::arg("ahead") = 0)
       .def("finish", &Engine::finish)
       .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"), array("out"),
-           nb::arg("per_step"), nb::arg("threads"))
+           nb::arg("per_step"), nb::arg("threads"), nb::arg("ends") = false)
       .def("step", step, array("x"), array("state"), array("out"))
       .def("step_many", &Engine::step_many, array("ids"), array("x"), array("states"), array("out"),
            nb::arg("threads"));

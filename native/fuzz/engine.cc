@@ -97,7 +97,7 @@ Outcome run(Input& in, const tidegate_engine* engine, const Batch& batch, bool e
   const Floats before = outcome.out;
   outcome.status = fuzz::call_checked(in, [&](char* m, std::size_t n) {
     return tidegate_run(engine, batch.T, batch.B, batch.x.data(), batch.lengths.data(), batch.states.data(),
-                        outcome.states.data(), outcome.out.data(), every, threads, m, n);
+                        outcome.states.data(), outcome.out.data(), every, false, threads, m, n);
   });
   if (outcome.status != TIDEGATE_OK)
     require(outcome.states == untouched && outcome.out == before, "a refused run changes nothing");
@@ -111,10 +111,10 @@ void check_steps(Input& in, const tidegate_engine* engine, const Batch& batch, c
   const std::size_t entry = static_cast<std::size_t>(info.inputs) * 4, rows = rows_of(batch);
   Bytes state(batch.states.begin() + static_cast<std::ptrdiff_t>(b * bytes),
               batch.states.begin() + static_cast<std::ptrdiff_t>((b + 1) * bytes));
-  Floats out(outputs);
   for (std::size_t t = 0; t < static_cast<std::size_t>(batch.lengths[b]); ++t) {
     const Bytes x(batch.x.begin() + static_cast<std::ptrdiff_t>((t * rows + b) * entry),
                   batch.x.begin() + static_cast<std::ptrdiff_t>((t * rows + b + 1) * entry));
+    Floats out(outputs, 7.0f);  // a late output leaves it as it is
     const tidegate_status status = fuzz::call_checked(
         in, [&](char* m, std::size_t n) { return tidegate_step(engine, x.data(), state.data(), out.data(), m, n); });
     require(status == TIDEGATE_OK, "what runs as a whole runs step by step");
@@ -122,6 +122,30 @@ void check_steps(Input& in, const tidegate_engine* engine, const Batch& batch, c
             "a step has the same bits as the run");
   }
   require(same_state(state.data(), whole.states.data() + b * bytes, bytes), "steps end in the same state as the run");
+}
+
+// End the rows of a run: the outputs that follow are the same as those of a run that ends by itself.
+void check_ends(const tidegate_engine* engine, const Batch& batch, const Outcome& whole) {
+  const tidegate_info info = tidegate_get_info(engine);
+  const std::size_t rows = rows_of(batch), outputs = static_cast<std::size_t>(info.outputs);
+  const std::size_t steps = batch.T > 0 ? static_cast<std::size_t>(batch.T) : 0;
+  const auto late = static_cast<std::size_t>(info.look_ahead);
+  Bytes states(batch.states.size());
+  Floats every((steps + late) * rows * outputs, 7.0f), more(late * rows * outputs, 7.0f);
+  require(tidegate_run(engine, batch.T, batch.B, batch.x.data(), batch.lengths.data(), batch.states.data(),
+                       states.data(), every.data(), 1, 1, 1, nullptr, 0) == TIDEGATE_OK,
+          "rows that run also end");
+  const std::vector<std::int32_t> none(rows, 0);
+  require(tidegate_run(engine, 0, batch.B, batch.x.data(), none.data(), whole.states.data(), states.data(), more.data(),
+                       1, 1, 1, nullptr, 0) == TIDEGATE_OK,
+          "rows end after a run");
+  for (std::size_t b = 0; b < rows; ++b)
+    for (std::size_t t = 0; t < static_cast<std::size_t>(batch.lengths[b]) + late; ++t) {
+      const auto length = static_cast<std::size_t>(batch.lengths[b]);
+      const float* expected =
+          t < length ? &whole.out[(t * rows + b) * outputs] : &more[((t - length) * rows + b) * outputs];
+      require(same(&every[(t * rows + b) * outputs], expected, outputs), "the end gives the outputs that follow");
+    }
 }
 
 void check_runs(Input& in, const EnginePair& engines) {
@@ -135,6 +159,7 @@ void check_runs(Input& in, const EnginePair& engines) {
   const auto bytes = static_cast<std::size_t>(tidegate_get_info(engines.fused).state_bytes);
   require(same(whole.out.data(), plain.out.data(), whole.out.size()),
           "fused kernels have the same bits as the interpreter");
+  check_ends(engines.plain, batch, whole);
   for (std::size_t b = 0; b < rows_of(batch); ++b) {
     require(same_state(&whole.states[b * bytes], &plain.states[b * bytes], bytes),
             "fused kernels end in the same states as the interpreter");
@@ -165,10 +190,10 @@ void check_streams(Input& in, const EnginePair& engines) {
   if (status != TIDEGATE_OK)
     return require(states == before && out == untouched, "a refused call of step_many changes nothing");
   Bytes expected = before;
-  Floats one(outputs);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Bytes entry(x.begin() + static_cast<std::ptrdiff_t>(i * 4 * static_cast<std::size_t>(info.inputs)),
                       x.begin() + static_cast<std::ptrdiff_t>((i + 1) * 4 * static_cast<std::size_t>(info.inputs)));
+    Floats one(outputs, 7.0f);
     std::uint8_t* const state = expected.data() + static_cast<std::size_t>(ids[i]) * bytes;
     require(tidegate_step(engines.plain, entry.data(), state, one.data(), nullptr, 0) == TIDEGATE_OK,
             "a step that step_many accepts is accepted alone");
@@ -186,7 +211,7 @@ void check_unfinished(const EnginePair& engines) {
   float out[1] = {};
   const tidegate_engine* engine = engines.fused;
   require(tidegate_step(engine, x, state, out, nullptr, 0) == TIDEGATE_VALUE &&
-              tidegate_run(engine, 1, 1, x, lengths, state, next, out, 0, 1, nullptr, 0) == TIDEGATE_VALUE &&
+              tidegate_run(engine, 1, 1, x, lengths, state, next, out, 0, 0, 1, nullptr, 0) == TIDEGATE_VALUE &&
               tidegate_step_many(engine, 1, ids, x, 1, state, out, 1, nullptr, 0) == TIDEGATE_VALUE,
           "an engine that is not finished runs nothing");
 }

@@ -131,10 +131,12 @@ void EnginePair::conv() {
   const std::int64_t inputs = in_.size(width_), size = in_.size(1 + in_.below(20)), width = in_.size(1 + in_.below(6));
   const std::vector<float> weight = in_.floats(size, inputs, width), bias = in_.floats(size);
   const std::int32_t activation = in_.maybe_hostile32(in_.below(in_.once_in(32) ? 8 : 4));
+  const std::int64_t ahead = in_.once_in(3) ? in_.maybe_hostile(width > 1 ? in_.below(6) % width : 0) : 0;
   const std::int32_t past = width < 2 ? in_.maybe_hostile32(-1) : reserve_state(product(inputs, width - 1));
   const int add = pick_residual(size);
   if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_conv(e, inputs, size, width, weight.data(), bias.data(), activation, past, add, m, n);
+        return tidegate_add_conv(e, inputs, size, width, ahead, weight.data(), bias.data(), activation, past, add, m,
+                                 n);
       }))
     widths_.push_back(width_ = size);
 }

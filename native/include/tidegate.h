@@ -95,6 +95,7 @@ typedef enum tidegate_pool {
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
 #define TIDEGATE_MAX_IDS 64
+#define TIDEGATE_MAX_LOOK_AHEAD 4096
 
 /* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the weights of
  * embed, dense and conv, and a cell's W, R and Q are rounded to the nearest bfloat16, ties to even. Biases, gains and
@@ -142,12 +143,14 @@ TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t
                                                 const float* weight, const float* bias, int32_t activation,
                                                 int add, char* message, size_t capacity);
 
-/* activation(weight[size, width * inputs] (the last `width` inputs, concatenated, oldest first) + bias[size]), with
- * zeros before a row's first input. past_offset, in bytes: past[(width - 1) * inputs], oldest first, initially zero; -1
- * for a width of 1. */
+/* activation(weight[size, width * inputs] (`width` inputs, concatenated, oldest first) + bias[size]), with zeros before
+ * a row's first input and after its last. The last `ahead` of these inputs, 0 to width - 1, are of later steps, which
+ * the output waits for; then no layer from here on can add the output of a layer before. past_offset, in bytes:
+ * past[(width - 1) * inputs], oldest first, initially zero; -1 for a width of 1. */
 TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                               const float* weight, const float* bias, int32_t activation,
-                                               int32_t past_offset, int add, char* message, size_t capacity);
+                                               int64_t ahead, const float* weight, const float* bias,
+                                               int32_t activation, int32_t past_offset, int add, char* message,
+                                               size_t capacity);
 
 /* (x - mean) / sqrt(variance + eps) * gain[size] + bias[size]; the variance divides by size. */
 TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
@@ -235,6 +238,7 @@ typedef enum tidegate_operation {
 
 typedef struct tidegate_program {
   int64_t inputs, ids;   /* floats of the input; or, with 1 or more ids a step, rows of the tables that they select */
+  int64_t ahead;         /* how many later steps an output reads: it is about the step `ahead` steps before the input's */
   int32_t operations, output;
   const int32_t* code;   /* [operations, TIDEGATE_OPERATION_WIDTH] */
   int32_t joined_count;
@@ -262,6 +266,7 @@ typedef struct tidegate_info {
   int64_t state_bytes;
   int64_t inputs;  /* F; with ids, their number at each step */
   int64_t outputs; /* O */
+  int64_t look_ahead; /* A, the steps that an answer waits for: the sum of all layers' */
   int ids;         /* 1 if the input is int32 ids */
   int layers;
   int finished;
@@ -272,14 +277,21 @@ TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 /* Return 1 if the layer runs a fused kernel. */
 TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B, F] ids or float[T, B, F]; entries past a row's
+/* An engine whose layers look A > 0 steps ahead answers late: with step t, it gives the output of step t - A of its
+ * row, and none with the first A steps. The outputs of the last A steps follow when the row ends (`ends`). Where there is no
+ * output, `out` is left untouched.
+ *
+ * Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B, F] ids or float[T, B, F]; entries past a row's
  * length are not read. state_in, state_out: B blocks each, which must not overlap. per_step = 0: out[B, O] receives
- * each row's output after its last step (untouched for length 0). per_step = 1: out[T, B, O] receives the output of
- * every step (untouched past a row's length). out must not overlap x or the states. threads: the most to use, 1 or
+ * each row's output after its last step (untouched for length 0). per_step = 1: out[T, B, O] receives the output that
+ * comes with each step (untouched past a row's length). ends = 1: each row ends after its steps, and state_out may only
+ * be used to begin anew; out[T + A, B, O] then also receives the outputs that follow, those of row b at lengths[b] to
+ * lengths[b] + A - 1. T may be 0. out must not overlap x or the states. threads: the most to use, 1 or
  * more. */
 TIDEGATE_API tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
                                           const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out,
-                                          float* out, int per_step, int threads, char* message, size_t capacity);
+                                          float* out, int per_step, int ends, int threads, char* message,
+                                          size_t capacity);
 
 /* Run one step of one stream and update its state in place. x: int32[F] ids or float[F]; out[O]. Allocates no memory after
  * the first call. */

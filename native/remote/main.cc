@@ -97,10 +97,10 @@ void dense() {
 
 void conv() {
   tidegate_engine* const e = engine();
-  const std::int64_t inputs = wire.number(), size = wire.number(), width = wire.number();
+  const std::int64_t inputs = wire.number(), size = wire.number(), width = wire.number(), ahead = wire.number();
   Floats weight = wire.array<float>(), bias = wire.array<float>();
   const int activation = wire.integer(), past = wire.integer(), add = wire.integer();
-  reply(tidegate_add_conv(e, inputs, size, width, weight.data(), bias.data(), activation, past, add, message,
+  reply(tidegate_add_conv(e, inputs, size, width, ahead, weight.data(), bias.data(), activation, past, add, message,
                           sizeof message));
 }
 
@@ -164,9 +164,9 @@ void run() {
   Array<std::int32_t> lengths = wire.array<std::int32_t>();
   Bytes state_in = wire.array<std::uint8_t>(), state_out = wire.array<std::uint8_t>();
   Floats out = wire.array<float>();
-  const int per_step = wire.integer(), threads = wire.integer();
+  const int per_step = wire.integer(), ends = wire.integer(), threads = wire.integer();
   if (!reply(tidegate_run(e, T, B, x.data(), lengths.data(), state_in.data(), state_out.data(), out.data(), per_step,
-                          threads, message, sizeof message)))
+                          ends, threads, message, sizeof message)))
     return;
   wire.put(state_out);
   wire.put(out);

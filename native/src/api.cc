@@ -139,10 +139,10 @@ tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int6
 }
 
 tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                  const float* weight, const float* bias, int32_t activation,
+                                  int64_t ahead, const float* weight, const float* bias, int32_t activation,
                                   int32_t past_offset, int add, char* message, size_t capacity) {
   return add_layer(engine, add, message, capacity, [&](const Engine& e) {
-    return tidegate::make_conv(e.kernels, inputs, size, width, weight, bias, activation, past_offset);
+    return tidegate::make_conv(e.kernels, inputs, size, width, ahead, weight, bias, activation, past_offset);
   });
 }
 
@@ -193,6 +193,7 @@ tidegate_info tidegate_get_info(const tidegate_engine* engine) {
           static_cast<int64_t>(e.state_bytes),
           static_cast<int64_t>(e.inputs),
           static_cast<int64_t>(e.outputs),
+          static_cast<int64_t>(e.look_ahead),
           e.ids,
           static_cast<int>(e.layers.size()),
           e.finished};
@@ -204,8 +205,8 @@ int tidegate_is_fused(const tidegate_engine* engine, int layer) {
 }
 
 tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x, const int32_t* lengths,
-                             const uint8_t* state_in, uint8_t* state_out, float* out, int per_step, int threads,
-                             char* message, size_t capacity) {
+                             const uint8_t* state_in, uint8_t* state_out, float* out, int per_step, int ends,
+                             int threads, char* message, size_t capacity) {
   return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
@@ -216,7 +217,7 @@ tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B
     std::vector<Sequence>& sequences = (*workspace).sequences;
     make_run_sequences(e, T, B, x, lengths, sequences);
     if (sequences.empty()) return;
-    e.run({x, nullptr, state_in, state_out, out, per_step != 0}, sequences.data(), sequences.size(), threads,
+    e.run({x, nullptr, state_in, state_out, out, per_step != 0, ends != 0}, sequences.data(), sequences.size(), threads,
           *workspace);
   });
 }
@@ -229,7 +230,7 @@ tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint
     check_ids(e, x, 0);
     const Sequence sequence = {0, 1, 1, 0, 0};
     const tidegate::WorkspaceLease workspace(e);
-    e.run({x, nullptr, state, state, out, true}, &sequence, 1, 1, *workspace);
+    e.run({x, nullptr, state, state, out, true, false}, &sequence, 1, 1, *workspace);
   });
 }
 
@@ -263,7 +264,7 @@ tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, con
       for (int64_t i = 0; i < n; ++i) order.push_back(i);
       make_stream_sequences(ids, order, sequences);
     }
-    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, sequences.data(), sequences.size(),
+    e.run({x, ascending ? nullptr : order.data(), states, states, out, true, false}, sequences.data(), sequences.size(),
           threads, *workspace);
   });
 }

@@ -129,6 +129,7 @@ void check_program(const tidegate_program& program) {
   check_count("tensors", program.tensors_count, 0, TIDEGATE_MAX_OPERATIONS);
   check_count("constants", program.consts_count, 0, TIDEGATE_MAX_OPERATIONS);
   check_count("states", program.states, 0, TIDEGATE_MAX_OPERATIONS);
+  check_count("steps ahead", program.ahead, 0, TIDEGATE_MAX_LOOK_AHEAD);
   check_count("ids", program.ids, 0, TIDEGATE_MAX_IDS);
   check_count(program.ids ? "rows" : "inputs", program.inputs, 1, program.ids ? INT32_MAX : TIDEGATE_MAX_SIZE);
   for (std::int32_t s = 0; s < program.states; ++s) check_size(program.state_sizes[s], "program: a state's size");

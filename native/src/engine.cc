@@ -83,6 +83,31 @@ void Engine::check_states() const {
   }
 }
 
+// Add up how far layers look ahead.
+void Engine::find_stages() {
+  stage_ends_.clear();
+  stage_delays_ = {0};
+  std::vector<std::size_t> delays;  // of each layer's output
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    Layer& layer = *layers[i];
+    const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
+    layer.delay = stage_delays_.back();
+    delays.push_back(layer.delay + layer.ahead());
+    if (delays.back() > TIDEGATE_MAX_LOOK_AHEAD)
+      throw ValueError(place + "the layers up to here look " + std::to_string(delays.back()) +
+                       " steps ahead, at most " + std::to_string(TIDEGATE_MAX_LOOK_AHEAD) + " are allowed");
+    if (layer.add >= 0 && delays[static_cast<std::size_t>(layer.add)] != delays.back())
+      throw ValueError(place + "cannot add layer " + std::to_string(layer.add) +
+                       ", because a layer between them looks ahead");
+    if (layer.ahead()) {
+      stage_ends_.push_back(i + 1);
+      stage_delays_.push_back(delays.back());
+    }
+  }
+  stage_ends_.push_back(layers.size());
+  look_ahead = stage_delays_.back();
+}
+
 // The embed layer can be merged only if it gives one row of its table, and no other layer adds its output.
 void Engine::fold_embed() {
   if (!ids || layers.size() < 2 || !layers[0]->looks_up()) return;
@@ -95,6 +120,7 @@ void Engine::finish() {
   require_building();
   check_chain();
   check_states();
+  find_stages();
   const auto reserve = [this](std::size_t floats) {
     const std::size_t at = layout_.total;
     layout_.total += (floats + 15) / 16 * 16;
@@ -117,6 +143,10 @@ void Engine::finish() {
     scratch = std::max(scratch, layer->scratch());
   }
   layout_.scratch = reserve(scratch);
+  std::size_t widest = 0;
+  for (const auto& layer : layers)
+    if (layer->ahead()) widest = std::max(widest, layer->inputs);
+  layout_.zeros = reserve(widest);
   free_ = new Workspace(layout_, layers);
   finished = true;
 }

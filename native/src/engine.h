@@ -14,6 +14,7 @@ struct Layout {
   std::vector<std::size_t> outputs;              // one per layer
   std::vector<std::vector<std::size_t>> states;  // by layer and array; the spare buffer follows the array
   std::size_t scratch = 0;
+  std::size_t zeros = 0;  // an input of zeros, for any layer that looks ahead
   std::size_t total = 0;
 };
 
@@ -22,6 +23,15 @@ struct Sequence {
   std::size_t first, stride, length;
   std::size_t block;   // index of its state block
   std::size_t output;  // index of its output, where only the last step's output is wanted
+  std::size_t late = 0;  // how many steps behind the row's end its first item is
+};
+
+// The layers that run over some steps. In an engine that looks ahead, the layers behind one that does wait for their
+// first inputs; and after the end of a row, those before it have no inputs any more.
+struct Pass {
+  std::size_t first, end;  // layers [first, end)
+  bool absent;             // whether the first one reads steps behind the end of its row, which are zeros
+  bool silent;             // whether the last one waits: it only remembers its inputs, and its outputs mean nothing
 };
 
 // The arrays that a run reads and writes.
@@ -32,6 +42,7 @@ struct RunArgs {
   std::uint8_t* state_out;
   float* out;
   bool per_step;
+  bool ends;  // whether each row ends after its steps, so that the answers about its last ones follow
 
   std::size_t entry(const Sequence& sequence, std::size_t step) const {
     const std::size_t i = sequence.first + step * sequence.stride;
@@ -49,8 +60,9 @@ struct Workspace {
   std::uint64_t past_steps[kTileRows];
   std::uint8_t* block[kTileRows];
   std::size_t alive[kTileRows + 1];  // Chunk::rows
-  std::vector<Sequence> sequences;
+  std::vector<Sequence> sequences, part;  // the rows of a call, and the parts of them in one pass
   std::vector<std::int64_t> order;
+  std::vector<std::uint64_t> past;  // the steps of each row before a call
   Workspace* next = nullptr;
 };
 
@@ -83,19 +95,29 @@ class Engine {
   bool ids = false;        // whether the input is int32 ids
   std::size_t inputs = 0;  // values in one entry of x: numbers, or ids
   std::size_t outputs = 0;
+  std::size_t look_ahead = 0;  // how many steps an output is behind the input
 
  private:
   friend class WorkspaceLease;
   void check_chain() const;
+  void find_stages();
   void check_states() const;
   void fold_embed();
   Workspace* acquire() const;
   void release(Workspace* workspace) const;
-  void run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, Workspace& workspace) const;
+  void run_passes(RunArgs args, const Sequence* sequences, std::size_t count, int threads, Workspace& workspace) const;
+  void add_part(const Sequence& row, std::uint64_t past, bool ends, std::size_t from, std::size_t to,
+                std::vector<Sequence>& part) const;
+  void run_pass(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads, const Pass& pass,
+                Workspace& workspace) const;
+  void run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, const Pass& pass,
+                Workspace& workspace) const;
   std::size_t work() const;
 
   Layout layout_;
   std::size_t first_ = 0;  // the layer that reads x: 1 if the embed layer is merged into it
+  // The layers in stages: each but the last ends with a layer that looks ahead, and all layers of one have its delay.
+  std::vector<std::size_t> stage_ends_, stage_delays_;
   mutable std::mutex mutex_;
   mutable Workspace* free_ = nullptr;
   mutable std::atomic<Workspace*> ready_{nullptr};  // one free workspace that can be acquired without the lock

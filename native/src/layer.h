@@ -86,6 +86,7 @@ class Layer {
   virtual bool fold(const Layer& embed) { return (void)embed, false; }
 
   virtual bool fused() const { return false; }
+  virtual std::size_t ahead() const { return 0; }  // how many later steps an output reads
   virtual std::size_t scratch() const { return 0; }  // floats
   virtual std::size_t work() const { return size; }  // approximate number of multiplications per step
 
@@ -96,6 +97,7 @@ class Layer {
   const std::size_t inputs, size;
   std::vector<StateArray> states;
   int add = -1;
+  std::size_t delay = 0;  // how many steps its input is behind the engine's, as layers before it look ahead
 
  protected:
   Layer(const Kernels& kernels, const char* kind, std::size_t inputs, std::size_t size)
@@ -140,7 +142,7 @@ std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_
 std::unique_ptr<Layer> make_dense(const Kernels&, std::int64_t inputs, std::int64_t size, const float* weight,
                                   const float* bias, std::int32_t activation);
 std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64_t size, std::int64_t width,
-                                 const float* weight, const float* bias, std::int32_t activation,
+                                 std::int64_t ahead, const float* weight, const float* bias, std::int32_t activation,
                                  std::int64_t past_offset);
 std::unique_ptr<Layer> make_norm(const Kernels&, std::int64_t size, const float* gain, const float* bias, float eps);
 std::unique_ptr<Layer> make_scale(const Kernels&, std::int64_t size, const float* mean, const float* deviation);

@@ -45,7 +45,7 @@ class Pool final : public Layer {
     switch (item.over) {
       case TIDEGATE_LAST: std::memcpy(tile.scratch, x, inputs * sizeof(float)); break;
       case TIDEGATE_MEAN: {
-        const auto steps = static_cast<std::int64_t>(tile.past_steps[r] + step + 1);
+        const auto steps = static_cast<std::int64_t>(tile.past_steps[r] - delay + step + 1);
         kernels.pool_mean(inputs, x, static_cast<float>(steps), state(0), tile.scratch);
         break;
       }

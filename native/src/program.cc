@@ -14,6 +14,7 @@ class ProgramLayer final : public Layer {
       : Layer(kernels, kind, static_cast<std::size_t>(program.inputs),
               check_size(program.code[TIDEGATE_OPERATION_WIDTH * program.output + 1], "program: the output's size")),
         ids_(static_cast<std::size_t>(program.ids)),
+        ahead_(static_cast<std::size_t>(program.ahead)),
         output_(static_cast<std::size_t>(program.output)),
         next_(program.next, program.next + program.states),
         plan_(*this, program) {
@@ -44,6 +45,7 @@ class ProgramLayer final : public Layer {
   }
 
   std::size_t ids() const override { return ids_; }
+  std::size_t ahead() const override { return ahead_; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     const AlignedFloats memory(scratch()), rows(count);
     for (std::size_t r = 0; r < count; ++r) {
@@ -222,7 +224,7 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  const std::size_t ids_, output_;
+  const std::size_t ids_, ahead_, output_;
   const std::vector<std::int32_t> next_;
   ProgramPlan plan_;
 };

@@ -65,14 +65,15 @@ void scatter(const Progress& progress, const Chunk& chunk, std::size_t outputs, 
 }
 
 // Read the rows' state blocks into the workspace, and copy them to where they will be written.
-void load_states(const Progress& progress, const Engine& engine, Workspace& workspace) {
+void load_states(const Progress& progress, const Engine& engine, const Pass& pass, Workspace& workspace) {
   for (std::size_t r = 0; r < progress.count; ++r) {
     const std::size_t at = progress.sequences[r].block * engine.state_bytes;
     const std::uint8_t* from = progress.args.state_in + at;
     workspace.block[r] = progress.args.state_out + at;
     if (from != workspace.block[r]) std::memcpy(workspace.block[r], from, engine.state_bytes);
     std::memcpy(&workspace.past_steps[r], from, 8);
-    for (std::size_t i = 0; i < engine.layers.size(); ++i) {
+    workspace.past_steps[r] += progress.sequences[r].late;
+    for (std::size_t i = pass.first; i < pass.end; ++i) {
       const Layer& layer = *engine.layers[i];
       for (std::size_t s = 0; s < layer.states.size(); ++s) {
         if (layer.states[s].in_place) continue;
@@ -93,10 +94,11 @@ void store_step_counts(const Progress& progress, Workspace& workspace) {
 
 }  // namespace
 
-void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, Workspace& workspace) const {
+void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, const Pass& pass,
+                      Workspace& workspace) const {
   Progress progress = {args, sequences, count, 0};
-  load_states(progress, *this, workspace);
-  store_step_counts(progress, workspace);
+  load_states(progress, *this, pass, workspace);
+  if (!pass.absent) store_step_counts(progress, workspace);
   float* const memory = workspace.memory.data();
   const std::size_t input_row = layers.front()->padded_size(inputs);
   while (progress.step < sequences[0].length) {
@@ -105,12 +107,14 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
     const std::size_t entry = args.entry(sequences[0], chunk.first);
     const bool contiguous = is_contiguous(progress, chunk);
     MatrixView x = {memory + layout_.input, input_row};
-    if (contiguous && input_row == inputs)
+    if (pass.absent)
+      x = {memory + layout_.zeros, 0};
+    else if (contiguous && input_row == inputs)
       x.data = static_cast<const float*>(args.x) + entry * inputs;
     else
       gather(progress, chunk, inputs * sizeof(float), memory + layout_.input, input_row);
-    const bool in_place = contiguous && args.per_step && layers.back()->padded_size(outputs) == outputs;
-    for (std::size_t i = first_; i < layers.size(); ++i) {
+    const bool in_place = contiguous && args.per_step && !pass.silent && layers.back()->padded_size(outputs) == outputs;
+    for (std::size_t i = pass.absent ? pass.first : first_; i < pass.end; ++i) {
       const Layer& layer = *layers[i];
       const std::size_t ld = layer.padded_size(layer.size);
       const bool last = i + 1 == layers.size();
@@ -122,14 +126,20 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
       if (layer.add >= 0)
         kernels.add(chunk.items, ld, kBroadcastNone, x, {memory + layout_.outputs[layer.add], ld}, out, ld);
     }
-    if (!in_place) scatter(progress, chunk, outputs, x.data, x.ld);
+    if (!in_place && !pass.silent) scatter(progress, chunk, outputs, x.data, x.ld);
     progress.step += chunk.steps;
   }
 }
 
 void Engine::run(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads,
                  Workspace& workspace) const {
-  if (count == 1) return run_tile(args, sequences, 1, workspace);
+  if (look_ahead) return run_passes(args, sequences, count, threads, workspace);
+  run_pass(args, sequences, count, threads, {0, layers.size(), false, false}, workspace);
+}
+
+void Engine::run_pass(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads, const Pass& pass,
+                      Workspace& workspace) const {
+  if (count == 1) return run_tile(args, sequences, 1, pass, workspace);
   std::size_t steps = 0;
   for (std::size_t r = 0; r < count; ++r) steps += sequences[r].length;
   const std::size_t useful_workers = std::max<std::size_t>(1, steps * work() / kWorkPerThread);
@@ -142,7 +152,7 @@ void Engine::run(const RunArgs& args, const Sequence* sequences, std::size_t cou
   // Thread i takes tiles i, i + workers, ...: rows are sorted by length, so each thread has about the same work.
   const auto run_tiles = [&](std::size_t i, Workspace& own_workspace) noexcept {
     for (std::size_t n = i; n < tiles; n += workers)
-      run_tile(args, sequences + n * tile, std::min(tile, count - n * tile), own_workspace);
+      run_tile(args, sequences + n * tile, std::min(tile, count - n * tile), pass, own_workspace);
   };
   if (workers == 1) return run_tiles(0, workspace);
   std::vector<std::unique_ptr<WorkspaceLease>> leases;

@@ -197,6 +197,10 @@ class Engine:
     def outputs(self) -> int:
         """O. 0 before finish()."""
 
+    @property
+    def look_ahead(self) -> int:
+        """A, the steps that an output is late, as the layers look ahead. 0 before finish()."""
+
     def embed(self, weight: Float32, add: int = -1, ids: int = 1) -> None:
         """Add an embedding, as the first layer: the sum of the rows of weight [V, E] of a step's ids, in order.
 
@@ -207,11 +211,19 @@ class Engine:
         """Add activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""
 
     def conv(
-        self, weight: Float32, bias: Float32, width: int, activation: str, past_offset: int, add: int = -1
+        self,
+        weight: Float32,
+        bias: Float32,
+        width: int,
+        activation: str,
+        past_offset: int,
+        add: int = -1,
+        ahead: int = 0,
     ) -> None:
-        """Add activation(weight [O, width * I] (the last `width` inputs, concatenated, oldest first) + bias [O]).
+        """Add activation(weight [O, width * I] (`width` inputs, concatenated, oldest first) + bias [O]).
 
-        Inputs before the first are zeros. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
+        The last `ahead` of these inputs are of later steps, which the output waits for. Inputs before the first and
+        after the last are zeros. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
         """
 
     def norm(self, gain: Float32, bias: Float32, eps: float, add: int = -1) -> None:
@@ -279,11 +291,12 @@ class Engine:
         state_offsets: Int32,
         state_sizes: Int32,
         add: int = -1,
+        ahead: int = 0,
     ) -> None:
         """Add a layer by the operations of its step; `tape.encode_program` gives code, joined, consts, output and next.
 
         tensors: flat, in the program's order. inputs: the width of the input; with ids, the rows of the tables.
-        state_offsets, in bytes, and state_sizes: one for each state.
+        state_offsets, in bytes, and state_sizes: one for each state. ahead: how many later steps an output reads.
         """
 
     def finish(self) -> None:
@@ -298,16 +311,22 @@ class Engine:
         out: Float32,
         per_step: bool,
         threads: int,
+        ends: bool = False,
     ) -> None:
         """Run x, int32 [T, B] or float32 [T, B, F]; row b runs its first lengths[b] steps, and the rest is not read.
 
         state_in, state_out: uint8 [B, state_bytes]. per_step=False: out [B, O] receives the output after each row's
         last step (untouched for length 0). per_step=True: out [T, B, O] receives the output of every step (untouched
-        past a row's length). threads: the most to use.
+        past a row's length). threads: the most to use. If outputs are late, out receives with step t that of step t - A
+        of the row, and is left untouched where there is none. ends: each row ends after its steps; out [T + A, B, O]
+        then also receives the outputs that follow, and state_out may only be used to begin anew.
         """
 
     def step(self, x: Int32 | Float32, state: Bytes, out: Float32) -> None:
-        """Run one step of one stream, in place on state [state_bytes]. x: int32 [1] or float32 [F]; out [O]."""
+        """Run one step of one stream, in place on state [state_bytes]. x: int32 [1] or float32 [F]; out [O].
+
+        If outputs are late, out is left untouched while there is none yet.
+        """
 
     def step_many(self, ids: Int64, x: Int32 | Float32, states: Bytes, out: Float32, threads: int) -> None:
         """Run one step for each of n entries, in place on states [N, state_bytes].

@@ -20,5 +20,6 @@ MAX_REACH: Final = 1 << 20
 MAX_HORIZON: Final = 1 << 16
 MAX_QUANTILES: Final = 99
 MAX_OUTPUTS: Final = 64
+MAX_LOOK_AHEAD: Final = 4096
 MAX_BASELINES: Final = 16
 MAX_BASELINE_BYTES: Final = 4 << 20  # of the tensors of all baselines of a model

@@ -17,7 +17,7 @@ from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .inputs.base import Input
-from .layers import Layer, whole_window
+from .layers import Layer, look_ahead, whole_window
 from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
@@ -203,6 +203,15 @@ class Model:
     def whole_window(self) -> str:
         """Why the layers cannot run step by step; "" if they can. With a window, the model streams in either case."""
         return whole_window(self._layers)
+
+    @property
+    def look_ahead(self) -> int:
+        """How many later steps an answer of the layers reads, so that it is as many steps late in a stream.
+
+        0 for layers that read whole rows. With a window, which the layers read as a whole at each push, no answer is
+        late.
+        """
+        return look_ahead(self._layers)
 
     @property
     def sha256(self) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
-from .layers import Layer, add_each, name_states, select_states, walk
+from .layers import Layer, add_each, name_states, output_delays, select_states, walk
 from .tape import NumpyOps
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Reference:
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
         self.xp = xp
         self.layers, self.schema, self.whole_window = model.layers, model.state_schema, model.whole_window
+        self.look_ahead, self.delays = model.look_ahead, output_delays(model.layers)
         self.weights = [
             {role: np.asarray(v, np.float64) for role, v in layer.select(model.tensors).items()}
             for layer in self.layers
@@ -42,21 +43,46 @@ class Reference:
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
         """Return output and next state of one step. x: ids int [rows] or [rows, ids], or numbers [rows, features].
 
-        Raises OptionError for a model with a whole-window layer.
+        If the layers look ahead, the rows have had equally many steps, and the output is that of an earlier step, or
+        None if there is none yet. Raises OptionError for a model with a whole-window layer.
         """
         if self.whole_window:
             raise OptionError(f"the model has no steps, because {self.whole_window}; run it whole")
-        steps = state["steps"] + 1
-        following: dict[str, Any] = {"steps": steps}
+        return self.advance(state, x, 0)
+
+    def flush(self, state: dict[str, Any]) -> list[Any]:
+        """Return the outputs that are still to come when rows end in a state: those of their last steps, in order."""
+        found = []
+        for late in range(1, self.look_ahead + 1):
+            y, state = self.advance(state, None, late)
+            found.append(y)
+        return [y for y in found if y is not None]
+
+    def advance(self, state: dict[str, Any], x: Any, late: int) -> tuple[Any, dict[str, Any]]:
+        """Do `step`; or with `late` above 0, what follows the end of a row so many steps after its last one.
+
+        A layer whose input is d steps late waits for the first d of them, and then runs d steps longer. One that looks
+        ahead gets zeros after that, for the steps that are absent.
+        """
+        steps = state["steps"] + (late == 0)
+        following: dict[str, Any] = {**state, "steps": steps}
+        count = int(steps.flat[0]) + late if self.look_ahead else 0
 
         def run(i: int, layer: Layer, x: Any) -> Any:
+            delay = self.delays[i] - layer.look_ahead
             own = select_states(i, layer, state)
-            y, last = self.step_layer(layer, self.xp, self.weights[i], own, x, steps)
+            if count and (count <= delay or late > self.delays[i]):
+                return None
+            if late > delay:
+                x = np.zeros((len(steps), getattr(layer, layer.input_option)))
+            y, last = self.step_layer(layer, self.xp, self.weights[i], own, x, steps + late - delay)
             following.update(name_states(i, last))
-            return y
+            return None if count and count <= self.delays[i] else y
 
-        outputs = walk(self.layers, x, run)
-        return outputs[len(self.layers) - 1], following
+        def plus(y: Any, added: Any) -> Any:
+            return None if y is None else y + added
+
+        return walk(self.layers, x, run, plus)[len(self.layers) - 1], following
 
     def step_layer(self, layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Compute a step of a layer; see `Layer.step`."""
@@ -67,7 +93,8 @@ class Reference:
     ) -> tuple[npt.NDArray[np.float64], Arrays]:
         """Return the outputs of every step [T, rows, outputs] and the last states.
 
-        A row stops changing after its length, and its outputs from there on are NaN.
+        A row stops changing after its length, and its outputs from there on are NaN. If the layers look ahead, rows end
+        after their length, so that every step has its output, and the states are those before the end.
 
         x: ids [T, rows] or [T, rows, ids], or numbers [T, rows, features].
         """
@@ -75,6 +102,8 @@ class Reference:
         lengths = np.full(rows, T) if lengths is None else lengths
         if self.whole_window:
             return self.run_whole_window(x, lengths, state)
+        if self.look_ahead:
+            return self.run_late(x, lengths, state)
         state = self.initial_state(rows) if state is None else state
         outputs = []
         for k in range(T):
@@ -83,6 +112,25 @@ class Reference:
             state = {n: np.where(on.reshape(-1, *[1] * (v.ndim - 1)), v, state[n]) for n, v in following.items()}
             outputs.append(np.where(on[:, None], y, np.nan))
         return np.stack(outputs), state
+
+    def run_late(
+        self, x: npt.NDArray[Any], lengths: npt.NDArray[Any], state: Arrays | None
+    ) -> tuple[npt.NDArray[np.float64], Arrays]:
+        """Run a model that looks ahead, row by row, as each waits for its own steps."""
+        T, rows = x.shape[:2]
+        outputs, last = np.full((T, rows, self.layers[-1].width), np.nan), []
+        if state is not None and state["steps"].any():
+            raise OptionError("a row of a model that looks ahead is run from its first step to its end; start it anew")
+        for b in range(rows):
+            one, found = self.initial_state(1), []
+            for k in range(int(lengths[b])):
+                y, one = self.step(one, x[k, b : b + 1])
+                found += [] if y is None else [y]
+            found += self.flush(one)
+            if found:
+                outputs[: len(found), b] = np.concatenate(found)
+            last.append(one)
+        return outputs, {name: np.concatenate([one[name] for one in last]) for name in last[0]}
 
     def run_whole_window(
         self, x: npt.NDArray[Any], lengths: npt.NDArray[Any], state: Arrays | None

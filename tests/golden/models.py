@@ -91,6 +91,19 @@ def tagger(H: int = 5, seed: int = 3) -> Parts:
     return assemble("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
+def lookout(H: int = 5, seed: int = 9) -> Parts:
+    """Make a model of words whose answers are three steps late; document and tensors, check None."""
+    chain = [
+        {"kind": "embed", "rows": 6, "size": 3},
+        {"kind": "conv", "inputs": 3, "size": H, "width": 4, "ahead": 2, "activation": "relu"},
+        recurrent(H, H, "gru", add=1),
+        {"kind": "conv", "inputs": H, "size": 4, "width": 2, "ahead": 1, "activation": "none"},
+        {"kind": "pool", "size": 4, "over": ["last", "mean", "max"]},
+        {"kind": "dense", "inputs": 12, "size": 2, "activation": "none"},
+    ]
+    return assemble("encode", {"kind": "ids", "size": 6}, chain, {"gru": cells.load("gru").tape}, None, seed)
+
+
 def finals(H: int = 4, seed: int = 8) -> Parts:
     """Make a classifier of token ids by the final states of both directions; document and tensors, check None."""
     chain = [
@@ -218,4 +231,8 @@ def hash_answers(model: Model) -> str:
         runner.run(np.ascontiguousarray(x[:, None]), np.array([len(x)], np.int32), before, after, out, True, 1)
         whole.update(out.tobytes())
         whole.update(after.tobytes())
+        if runner.look_ahead:
+            out = np.zeros((runner.look_ahead, 1, int(runner.outputs)), np.float32)
+            runner.run(x[:0, None].copy(), np.zeros(1, np.int32), after, np.empty_like(after), out, True, 1, True)
+            whole.update(out.tobytes())
     return whole.hexdigest()

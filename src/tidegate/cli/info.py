@@ -128,6 +128,8 @@ def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
 
 def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
+    from ..runtime.engine import has_kernel
+
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel" if has_kernel(layer) else "operations"

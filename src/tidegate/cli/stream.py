@@ -21,7 +21,9 @@ those with a score of at least 0.5. A forecaster gives "forecast", the median of
 each step ahead by column, and "quantiles". A tagger gives "tags" and "scores".
 A model without labels gives "values", and one with several outputs an object
 for each. Until the first result is possible these are null, and "reason" says
-why. Every result is flushed at once.
+why. If the model looks n steps ahead, a result is about the step n before the
+last one, whose number is "step"; those of the last steps come with "end". Every
+result is flushed at once.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from ._parser import FilePath, Parser
 
 if TYPE_CHECKING:
     from ..inputs.base import Input
+    from ..outputs.base import Answer
     from ..runtime import Predictor
 
 EXAMPLES = """\
@@ -129,12 +132,17 @@ class Streams:
                 steps = self.pool.end(id, per_step=True)
             else:
                 steps = self.pool.push_one(id, piece, end, event.get("time"), per_step=True)
-            result |= (steps or [before])[-1].as_dict(self.all_scores)
-            result["steps"] = [one.as_dict(self.all_scores) for one in steps]
+            result |= self.describe((steps or [before if end else self.pool.scores(id)])[-1])
+            result["steps"] = [self.describe(one) for one in steps]
         else:
             answer = self.pool.end(id) if piece is None else self.pool.push_one(id, piece, end, event.get("time"))
-            result |= answer.as_dict(self.all_scores)
+            result |= self.describe(answer)
         return {**result, "final": True} if end else result
+
+    def describe(self, answer: Answer) -> dict[str, Any]:
+        """Return an answer for JSON, with the number of its step if answers are late."""
+        named = {} if answer.step is None else {"step": answer.step}
+        return {**named, **answer.as_dict(self.all_scores)}
 
     def series_name(self, event: dict[str, Any]) -> str | None:
         """Return the name of an event's series, by default its stream's id."""

@@ -21,6 +21,7 @@ from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
     MAX_LAYERS,
+    MAX_LOOK_AHEAD,
     MAX_OUTPUTS,
     MAX_STATE_BYTES,
     MAX_STEP_NUMBERS,
@@ -89,6 +90,7 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     _refuse_unused_tapes(layers, tapes)
     outputs = _parse_outputs(document["outputs"], len(layers), width, {INPUT: source})
     source = source.serve(outputs.values())
+    _check_look_ahead(layers, source, outputs)
     _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
     _check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
@@ -235,6 +237,19 @@ def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str,
         layers.append(layer)
         width = layer.width
     return tuple(layers)
+
+
+def _check_look_ahead(layers: Sequence[Layer], source: Input, outputs: Mapping[str, Output]) -> None:
+    """Check how far layers look ahead. Where rows are run anew, all of their steps are known."""
+    steps = sum(layer.look_ahead for layer in layers)
+    if steps > MAX_LOOK_AHEAD:
+        raise ModelFileError(f"layers: look {steps} steps ahead in all; at most {MAX_LOOK_AHEAD} are allowed")
+    for name, output in outputs.items():
+        if steps and output.scales and source.rows is None:
+            raise ModelFileError(
+                f"outputs.{name}: is a forecast from the latest step, but the layers look {steps} steps ahead; "
+                "give the input a window, or leave the look-ahead out"
+            )
 
 
 def _check_add(place: str, index: Any, layers: list[Layer], width: int) -> None:

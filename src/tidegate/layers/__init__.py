@@ -5,7 +5,9 @@ from ._layer import Layer, States, choose
 from ._load import kinds, load, parse
 from ._walk import (
     add_each,
+    look_ahead,
     name_states,
+    output_delays,
     output_widths,
     select_states,
     state_names,
@@ -23,7 +25,9 @@ __all__ = [
     "init_weights",
     "kinds",
     "load",
+    "look_ahead",
     "name_states",
+    "output_delays",
     "output_widths",
     "parse",
     "select_states",

@@ -162,6 +162,11 @@ class Layer(ABC):
         return lower(self.step, inputs, self.ids, self.shapes(), states)
 
     @property
+    def look_ahead(self) -> int:
+        """How many later steps the output of a step reads; a stream waits for them."""
+        return 0
+
+    @property
     def whole_window(self) -> str:
         """Why the layer needs whole rows and has no step; "" if it runs step by step."""
         return ""
@@ -170,7 +175,8 @@ class Layer(ABC):
         """Compute one step: return the output and the next states.
 
         x: [B, width], or ids [B], or [B, ids] if a step has several. steps: the number of steps of each row so far,
-        with this one, [B, 1].
+        with this one, [B, 1]. The output of a layer that looks ahead is that of the step `look_ahead` steps before x,
+        and means nothing if there is none; after the last step of a row, x is zeros as often.
         """
         raise OptionError(f"{self.kind} has no steps, because {self.whole_window}; run it whole")
 

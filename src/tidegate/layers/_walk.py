@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from ._layer import Layer
@@ -69,12 +70,33 @@ def output_widths(layers: Sequence[Layer]) -> list[int]:
 def whole_window(layers: Sequence[Layer]) -> str:
     """Say in a few words why the layers cannot run step by step; "" if they can.
 
+    >>> from dataclasses import replace
     >>> from .conv import Conv
-    >>> whole_window([Conv(inputs=1, size=1, window=3, centred=True, activation="none")])
-    'its convolution looks 1 step ahead'
+    >>> ahead = Conv(inputs=1, size=1, window=3, ahead=1, activation="none")
+    >>> whole_window([ahead]), whole_window([ahead, replace(ahead, add=0)])
+    ('', 'layers[1] adds an earlier output to one that looks ahead')
     """
     reasons = [layer.whole_window for layer in layers]
+    delays = output_delays(layers)
+    for i, layer in enumerate(layers):
+        if layer.add is not None and delays[layer.add] < delays[i]:
+            reasons.append(f"layers[{i}] adds an earlier output to one that looks ahead")
     return " and ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def output_delays(layers: Sequence[Layer]) -> list[int]:
+    """Return for each layer how many steps its output is late in a stream, as it and those before it look ahead.
+
+    >>> from .conv import Conv
+    >>> output_delays([Conv(inputs=1, size=1, window=3, ahead=n, activation="none") for n in (0, 2, 1)])
+    [0, 2, 3]
+    """
+    return list(accumulate(layer.look_ahead for layer in layers))
+
+
+def look_ahead(layers: Sequence[Layer]) -> int:
+    """Return how many steps the answers of a stream are late; 0 for layers that read whole rows."""
+    return 0 if whole_window(layers) else sum(layer.look_ahead for layer in layers)
 
 
 def to_nodes(layers: Sequence[Layer]) -> list[dict[str, Any]]:

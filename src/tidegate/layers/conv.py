@@ -1,7 +1,8 @@
 """A convolution over time: y_t = activation(W (a window of steps) + b), with zeros outside the row.
 
-If it is causal, the window is the last k steps, and the layer streams. If it is centred, the window goes from
-(k - 1) // 2 steps back to k // 2 steps ahead, and the layer needs the whole row.
+The window is the last k steps or, if the layer looks n steps ahead, goes from k - 1 - n steps back to n steps ahead;
+then an output comes n steps late in a stream. Older files have centred convolutions, which look k // 2 steps ahead and,
+as these files say, need the whole row.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ MAX_STEPS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Layer):
-    """window: k, the steps that one output reads; `width` in the model file."""
+    """window: k, the steps that one output reads; `width` in the model file. ahead: how many of them are later ones.
+
+    centred: whether the file says so in place of `ahead`.
+    """
 
     input_option = "inputs"
     uses: ClassVar[Mapping[str, Use]] = {"weight": "matrix"}
@@ -28,14 +32,17 @@ class Conv(Layer):
     inputs: int
     size: int
     window: int
-    centred: bool
+    ahead: int = 0
+    centred: bool = False
     activation: str
 
     @classmethod
     def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
-        common = options.check_keys(cls.kind, node, "inputs", "size", "width", "centred", "activation")
+        way = "ahead" if "ahead" in node else "centred"
+        common = options.check_keys(cls.kind, node, "inputs", "size", "width", way, "activation")
         inputs = options.check_width(cls.kind, node, "inputs", width)
-        window, centred = options.check_size(node, "width", MAX_STEPS), node["centred"]
+        window, centred = options.check_size(node, "width", MAX_STEPS), node.get("centred", False)
+        ahead = node.get("ahead", 0)
         if inputs * window > options.MAX_WIDTH:
             raise OptionError(
                 f"width {window} times inputs {inputs} is over {options.MAX_WIDTH}; use a narrower window"
@@ -46,12 +53,19 @@ class Conv(Layer):
             raise OptionError(
                 "centred is true and width is 1; a window of one step has no centre, so set centred to false"
             )
+        if type(ahead) is not int or not 0 <= ahead < window:
+            raise OptionError(f"ahead is {ahead!r}; expected an integer of 0 to {window - 1}, less than width")
+        ahead = window // 2 if centred else ahead
         activation = options.check_choice(node, "activation", ACTIVATIONS)
         size = options.check_size(node, "size")
-        return cls(inputs=inputs, size=size, window=window, centred=centred, activation=activation, **common)
+        return cls(
+            inputs=inputs, size=size, window=window, ahead=ahead, centred=centred, activation=activation, **common
+        )
 
     def options(self) -> dict[str, Any]:
-        return {("width" if name == "window" else name): v for name, v in super().options().items()}
+        left_out = "centred" if self.ahead and not self.centred else "ahead"  # a file has one of them
+        named = {("width" if name == "window" else name): v for name, v in super().options().items()}
+        return {name: v for name, v in named.items() if name != left_out}
 
     @property
     def width(self) -> int:
@@ -59,7 +73,8 @@ class Conv(Layer):
 
     def describe(self) -> str:
         where = "centred window" if self.centred else "window"
-        return f"{self.inputs} -> {self.size}, {where} of {self.window}{describe_activation(self.activation)}"
+        ahead = f", {self.ahead} ahead" if self.ahead and not self.centred else ""
+        return f"{self.inputs} -> {self.size}, {where} of {self.window}{ahead}{describe_activation(self.activation)}"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {"weight": (self.size, self.window * self.inputs), "bias": (self.size,)}
@@ -68,9 +83,12 @@ class Conv(Layer):
         return {} if self.centred or self.window == 1 else {"past": ((self.window - 1, self.inputs), 0.0)}
 
     @property
+    def look_ahead(self) -> int:
+        return self.ahead
+
+    @property
     def whole_window(self) -> str:
-        ahead = self.window // 2
-        return f"its convolution looks {ahead} step{'s' * (ahead > 1)} ahead" if self.centred else ""
+        return f"its convolution looks {count_steps(self.ahead)} ahead" if self.centred else ""
 
     def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
         if not s:
@@ -80,12 +98,12 @@ class Conv(Layer):
         return self.apply(xp, t, window), {"past": xp.push(s["past"], x)}
 
     def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
-        """Run over whole rows. At the ends of a centred one, steps outside the row are zeros and are left out."""
-        if not self.centred:
+        """Run over whole rows. If it looks ahead, steps outside the row are zeros and are left out."""
+        if not self.ahead:
             return super().whole(xp, t, xs, step)
         k, wide, out = self.window, self.inputs, []
         for i in range(len(xs)):
-            first = i - (k - 1) // 2
+            first = i + self.ahead - (k - 1)
             here = range(max(0, first), min(len(xs), first + k))
             W = t["weight"][:, (here.start - first) * wide : (here.stop - first) * wide]
             out.append(self.apply(xp, {**t, "weight": W}, xp.concat(xs[here.start : here.stop])))
@@ -94,3 +112,8 @@ class Conv(Layer):
     def apply(self, xp: Any, t: dict[str, Any], window: Any) -> Any:
         """Compute the output from the steps of the window, side by side, the oldest first."""
         return activate(xp, self.activation, xp.affine(window, t["weight"], t["bias"]))
+
+
+def count_steps(steps: int) -> str:
+    """Return "1 step", "2 steps" and so on."""
+    return f"{steps} step{'s'[: steps != 1]}"

@@ -17,8 +17,7 @@ Tensors = dict[str, torch.Tensor]
 
 def convolve(layer: Conv, t: Tensors, x: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
     """Return the outputs [N, size] of a conv layer over x [N, inputs]; steps outside a row count as zeros."""
-    k = layer.window
-    before, after = ((k - 1) // 2, k // 2) if layer.centred else (k - 1, 0)
+    before, after = layer.window - 1 - layer.ahead, layer.ahead
     with_zeros = torch.cat([x, x.new_zeros(1, x.shape[1])])
     windows = torch.nn.functional.embedding(layout.window_indices(before, after), with_zeros).flatten(1)
     return torch.as_tensor(layer.apply(TorchOps, t, windows))
@@ -27,7 +26,7 @@ def convolve(layer: Conv, t: Tensors, x: torch.Tensor, layout: PackedLayout) -> 
 def compute_past(layer: Conv, x: torch.Tensor) -> Tensors:
     """Return the state of a conv layer after every step of x [T, B, inputs]: `past` [T, B, k - 1, inputs].
 
-    Empty for a layer without a state: a centred one, or one of width 1.
+    Empty for a layer without a state. One that looks ahead remembers the same, however late its outputs are.
     """
     k, T = layer.window, x.shape[0]
     if not layer.state():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..layers import Layer, name_states, walk, whole_window
+from ..layers import Layer, name_states, output_delays, walk, whole_window
 from . import transforms
 from .embedding import apply_dropout, draw_dropout
 from .layer_functions import Noise, Run, run_pool, run_rows, run_with_states
@@ -116,7 +116,7 @@ class Network(transforms.NotScriptable):
         """Run the layers before the pool over whole rows. packed: x holds the steps of all rows one after another.
 
         In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
-        layer they are not.
+        layer they are not, and with look-ahead those of its last steps are not.
         """
         if transforms.is_jit_tracing():
             transforms.refuse(self, "traced", "the lengths of the example would be frozen")
@@ -193,18 +193,31 @@ class Network(transforms.NotScriptable):
         """Return the outputs [T, B, outputs] and the states [T, B, ...] after every step.
 
         The states have the names of a stream's state, `layers.I.NAME`. The pool runs step by step, as in a stream, and
-        the layers before it over the whole sequence, as in training.
+        the layers before it over the whole sequence, as in training. Behind layers that look ahead, states are those of
+        a stream, which are late; outputs are not.
         """
+        delays = output_delays(self.layers)
         states: dict[str, torch.Tensor] = {}
         how = Run(PackedLayout(lengths), self.fused, self.native)
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
             y, own = run_with_states(layer, self.weights(i), x, how)
-            states.update({} if self.whole_window else name_states(i, own))
+            if not self.whole_window:
+                late = delays[i] - layer.look_ahead
+                states.update(name_states(i, delay_states(layer, own, late) if late else own))
             return y
 
         x = how.layout.pad(how.layout.pack(x))
         return walk(self.layers, x, run)[len(self.layers) - 1], states
+
+
+def delay_states(layer: Layer, states: Mapping[str, torch.Tensor], late: int) -> dict[str, torch.Tensor]:
+    """Return states [T, B, ...] after every step as those of a stream whose layer is so many steps late."""
+    found = {}
+    for name, (_, first) in layer.state().items():
+        initial = torch.as_tensor(first, dtype=states[name].dtype).expand_as(states[name][:1])
+        found[name] = torch.cat([initial.repeat(late, *[1] * (initial.dim() - 1)), states[name]])[: len(states[name])]
+    return found
 
 
 def parameter_name(tensor: str) -> str:

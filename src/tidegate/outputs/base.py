@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,22 @@ class Answer(ABC):
     values: the numbers, or None. reason: why values is None, else "".
     """
 
-    __slots__ = ()
+    __slots__ = ("_step",)
+    _step: int
+
+    @property
+    def step(self) -> int | None:
+        """The number of the step that it is about, from 0, in a stream whose answers are late; else None."""
+        return getattr(self, "_step", None)
+
+    def at_step(self, step: int) -> Self:
+        """Set the number of the step, once, and return the answer."""
+        self._step = step
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        made = self.__reduce__()
+        return made if self.step is None else (restore_step, (self.step, *made[:2]))
 
     @property
     @abstractmethod
@@ -55,6 +70,11 @@ class Answer(ABC):
     @abstractmethod
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
         """Return a dict for JSON. all_scores: with the scores of all labels, not only of those that are given."""
+
+
+def restore_step(step: int, make: Callable[..., Answer], arguments: tuple[Any, ...]) -> Answer:
+    """Make the copy of an answer that was pickled."""
+    return make(*arguments).at_step(step)
 
 
 class Answers(Answer):

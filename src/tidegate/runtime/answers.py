@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..outputs.base import Answer, Answers, Context, Output
-from .compiled_model import Bytes, CompiledModel, Floats
+from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
 
 NO_CONTEXT: Final = Context()
 
@@ -19,15 +19,58 @@ def make_answer(
     ended: bool = False,
     scaling: Any = None,
     all_values: Floats | None = None,
+    late: int | None = None,
 ) -> Answer:
     """Return the answer of one stream after so many steps.
 
     values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
     layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
-    all_values: those after each step [T, width], for outputs whose answer about a whole input has every step.
+    all_values: those after each step [T, width], for outputs whose answer about a whole input has every step. late: how
+    many steps before the last one it is about, if the layers look ahead; by default as many as these, or 0 at the end.
     """
     source = compiled.source
     reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
+    if compiled.look_ahead and all_values is None and not reason:
+        late = late if late is not None else 0 if ended else compiled.look_ahead
+        if count > late:
+            return make_answers(compiled, values, state, block, "", scaling, None).at_step(count - 1 - late)
+        reason = explain_wait(late + 1 - count, compiled.look_ahead)
+    return make_answers(compiled, values, state, block, reason, scaling, all_values)
+
+
+def make_late_answers(compiled: CompiledModel, block: Bytes, late: Floats, state: Any) -> list[Answer]:
+    """Return the answers that follow the end of a message, about its last steps.
+
+    block: the state of the layers there. late: the values, as `CompiledModel.run_ends` gives them. state: of the input.
+    """
+    block, count, answers = block.copy(), read_step_count(block), list[Answer]()
+    for k, values in enumerate(late):
+        if compiled.memories:
+            compiled.follow(block, values[None])
+        answers.append(make_answer(compiled, values, count, state, block, True, late=len(late) - 1 - k))
+    return answers
+
+
+def explain_wait(missing: int, ahead: int) -> str:
+    """Say how many more steps an answer needs.
+
+    >>> explain_wait(1, 2)
+    'waiting for 1 more step, as the model looks 2 steps ahead'
+    """
+    more, far = (f"{n}{what} step{'s'[: n != 1]}" for n, what in ((missing, " more"), (ahead, "")))
+    return f"waiting for {more}, as the model looks {far} ahead"
+
+
+def make_answers(
+    compiled: CompiledModel,
+    values: Floats,
+    state: Any,
+    block: Bytes,
+    reason: str,
+    scaling: Any,
+    all_values: Floats | None,
+) -> Answer:
+    """Return the answer of the only output, or those of several."""
     if (output := compiled.output) is not None:
         if all_values is None and not output.scales and not output.memories:
             return output.answer(values, NO_CONTEXT, reason)

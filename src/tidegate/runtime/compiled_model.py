@@ -64,6 +64,7 @@ class CompiledModel:
     initial: uint8 [state_bytes], the state before the first step. source: the input; takes_one_id: each of its
     steps is one id.
     outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
+    look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones.
     feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
     what a stream remembers of an output, behind the state of the layers, by the output's name.
     """
@@ -73,6 +74,7 @@ class CompiledModel:
         "engine",
         "feeds_back",
         "initial",
+        "look_ahead",
         "memories",
         "model",
         "output",
@@ -111,6 +113,7 @@ class CompiledModel:
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
         self.width = int(self.runner.outputs)
+        self.look_ahead = self.runner.look_ahead if source.rows is None else 0  # rows that run anew end each time
         self.schema = model.state_schema + [
             {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
             for name, at in self.memories.items()
@@ -151,7 +154,7 @@ class CompiledModel:
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
-            if self.memories:
+            if self.memories and (not self.look_ahead or read_step_count(block) > self.look_ahead):
                 self.follow(block, values[None])
             return block, values, None
         if not number:
@@ -166,21 +169,54 @@ class CompiledModel:
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
         if self.memories:
-            return block, self.run_each(block, rows), None
+            return block, self.run_each(block, rows, values), None
         values = values.copy()
         self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
         return block, values, None
 
-    def run_each(self, block: Bytes, rows: npt.NDArray[Any]) -> Floats:
-        """Run steps of one stream, changing its block, and return the last values; outputs follow each step."""
+    def run_each(self, block: Bytes, rows: npt.NDArray[Any], values: Floats) -> Floats:
+        """Run steps of one stream, changing its block, and return the last values; outputs follow each step.
+
+        values: those before, which stay the last ones while there are no others.
+        """
         most = max(1, WINDOW_NUMBERS // self.width)
         for at in range(0, len(rows), most):
             x = as_batch(rows[at : at + most])
             out = np.empty((len(x), 1, self.width), np.float32)
+            first = self.first_answer(read_step_count(block), len(x))
             self.engine.run(x, np.array([len(x)], np.int32), block[None].copy(), block[None], out, True, 1)
-            self.follow(block, out[:, 0])
-        last: Floats = out[-1, 0].copy()
-        return last
+            if first < len(x):
+                self.follow(block, out[first:, 0])
+                values = out[-1, 0].copy()
+        return values
+
+    def first_answer(self, before: int, steps: int) -> int:
+        """Return the first of some steps that gives an answer, after `before` others; as many as there are for none."""
+        return min(steps, max(0, self.look_ahead - before))
+
+    def finish_block(self, block: Bytes, values: Floats) -> tuple[Bytes, Floats]:
+        """Do `advance` for the end of a message: return the block and the values of its last step."""
+        (late,) = self.run_ends(block[None])
+        if not len(late):
+            return block, values
+        if self.memories:
+            block = block.copy()
+            self.follow(block, late)
+        return block, late[-1]
+
+    def run_ends(self, blocks: Bytes) -> list[Floats]:
+        """Return what follows when B streams with these blocks end: the values of the last steps of each [n, width].
+
+        n: how many steps answers are late, or how many there were. The blocks stay as they are.
+        """
+        B = len(blocks)
+        ids = () if self.takes_one_id else (self.source.ids if self.source.features is None else self.source.features,)
+        x = np.empty((0, B, *ids), np.int32 if self.source.features is None else np.float32)
+        out = np.zeros((self.look_ahead, B, self.width), np.float32)
+        blocks = np.ascontiguousarray(blocks)
+        self.engine.run(x, np.zeros(B, np.int32), blocks, np.empty_like(blocks), out, True, self.threads, True)
+        counts = np.minimum(blocks[:, :8].copy().view(np.int64)[:, 0], self.look_ahead)
+        return [out[self.look_ahead - count :, b] for b, count in enumerate(counts.tolist())]
 
     def follow(self, block: Any, values: Floats) -> None:
         """Write into a block what a stream remembers of outputs after further steps. values: of each [T, width]."""
@@ -207,13 +243,13 @@ class CompiledModel:
         if B == 1:
             block = self.initial[None]
             steps = np.ascontiguousarray(rows.reshape(K, 1, F))
-            self.runner.run(steps, lengths.astype(np.int32), block, block.copy(), out, False, self.threads)
+            self.runner.run(steps, lengths.astype(np.int32), block, block.copy(), out, False, self.threads, True)
             return out
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))
             states = self.initial[None].repeat(x.shape[1], 0)
             counts = lengths[at : at + most].astype(np.int32)
-            self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
+            self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads, True)
         return out
 
     # ---- saved states

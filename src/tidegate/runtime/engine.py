@@ -146,6 +146,7 @@ def add_program(engine: _native.Engine, layer: Layer, t: Tensors, offsets: Offse
         np.array([offsets[name] for name in program.state], np.int32),
         np.array([math.prod(shape) for shape in program.state.values()], np.int32),
         add,
+        layer.look_ahead,
     )
 
 
@@ -158,7 +159,7 @@ def add_dense(engine: _native.Engine, layer: Dense, t: Tensors, offsets: Offsets
 
 
 def add_conv(engine: _native.Engine, layer: Conv, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.conv(t["weight"], t["bias"], layer.window, layer.activation, offsets.get("past", -1), add)
+    engine.conv(t["weight"], t["bias"], layer.window, layer.activation, offsets.get("past", -1), add, layer.ahead)
 
 
 def add_norm(engine: _native.Engine, layer: Norm, t: Tensors, offsets: Offsets, add: int) -> None:

@@ -1,8 +1,8 @@
 """Run a model with whole-window layers in stages, each over whole rows before the next begins.
 
 A stage is a run of consecutive layers that go step by step, in one engine, or one whole-window layer made of such
-engines: a bidirectional layer runs its backward half over each row in reverse, a centred convolution is the causal one
-read some steps later, and final states are copied. The bits of a row therefore depend on nothing but the row.
+engines: a bidirectional layer runs its backward half over each row in reverse, and final states are copied. The bits of
+a row therefore depend on nothing but the row.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class StepStage:
         schema = state_schema([bound.layer for bound in layers])
         self.engine = build_engine(layers, options, first)
         self.initial = make_initial(schema["arrays"], schema["bytes"])
-        self.outputs = int(self.engine.outputs)
+        self.outputs, self.look_ahead = int(self.engine.outputs), int(self.engine.look_ahead)
         self.fused_layers = [first + i for i in self.engine.fused_layers]
 
     def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
@@ -48,9 +48,9 @@ class StepStage:
         x: ids [T, B] or [T, B, ids], or float32 [T, B, inputs].
         """
         states = self.initial[None].repeat(x.shape[1], 0)
-        out = np.zeros((*x.shape[:2], self.outputs), np.float32)
-        self.engine.run(x, lengths, states, np.empty_like(states), out, True, threads)
-        return out
+        out = np.zeros((len(x) + self.look_ahead, x.shape[1], self.outputs), np.float32)
+        self.engine.run(x, lengths, states, np.empty_like(states), out, True, threads, True)
+        return out[self.look_ahead :]
 
 
 class BidirectionalStage:
@@ -70,25 +70,6 @@ class BidirectionalStage:
         return np.concatenate([forward(x, lengths, threads), reverse_rows(reversed_outputs, lengths)], -1)
 
 
-class CentredConvStage:
-    """A centred convolution: the causal one over rows padded by `ahead` zeros, read `ahead` steps later."""
-
-    def __init__(
-        self, before: list[BoundLayer], layer: Conv, tensors: Tensors, options: EngineOptions, first: int
-    ) -> None:
-        causal = replace(layer, centred=False, add=None)
-        self.causal = StepStage([*before, BoundLayer(causal, tensors)], options, first)
-        self.ahead = layer.window // 2
-        self.outputs, self.fused_layers = self.causal.outputs, self.causal.fused_layers
-
-    def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
-        T, B, inputs = x.shape
-        padded = np.zeros((T + self.ahead, B, inputs), np.float32)
-        valid = np.arange(T)[:, None] < lengths
-        padded[:T][valid] = x[valid]
-        return self.causal.run(padded, lengths + np.int32(self.ahead), threads)[self.ahead :]
-
-
 class FinalStatesStage:
     """The final states of both directions: copies numbers, computes none."""
 
@@ -105,10 +86,18 @@ class FinalStatesStage:
         return np.where(valid[..., None], states, np.float32(0))
 
 
-Stage = StepStage | BidirectionalStage | CentredConvStage | FinalStatesStage
+def make_conv_stage(
+    before: list[BoundLayer], layer: Conv, tensors: Tensors, options: EngineOptions, first: int
+) -> StepStage:
+    """Make the stage of a centred convolution, which is one that looks ahead."""
+    ahead = replace(layer, centred=False, add=None)
+    return StepStage([*before, BoundLayer(ahead, tensors)], options, first)
+
+
+Stage = StepStage | BidirectionalStage | FinalStatesStage
 WHOLE: dict[type[Layer], Callable[..., Stage]] = {
     Bidirectional: BidirectionalStage,
-    Conv: CentredConvStage,
+    Conv: make_conv_stage,
     final.Final: FinalStatesStage,
 }
 
@@ -124,10 +113,11 @@ class StageOutput(NamedTuple):
 class OfflineEngine:
     """A model that does not stream, compiled for one target. It never changes.
 
-    `run` takes the arguments of `_native.Engine.run`, but starts from initial states only.
+    `run` takes the arguments of `_native.Engine.run`, but starts from initial states only, and each row ends: no output
+    is late.
     """
 
-    __slots__ = ("_reason", "_stages", "fused_layers", "outputs", "target")
+    __slots__ = ("_reason", "_stages", "fused_layers", "look_ahead", "outputs", "target")
 
     def __init__(
         self,
@@ -140,7 +130,7 @@ class OfflineEngine:
         options = resolve_options(target, fused, weights, compute)
         self.target, self._reason = options.target, model.whole_window
         self._stages = list(build_stages(bind_tensors(model), options))
-        self.outputs = self._stages[-1].stage.outputs
+        self.outputs, self.look_ahead = self._stages[-1].stage.outputs, 0
         self.fused_layers = sorted(i for entry in self._stages for i in entry.stage.fused_layers)
 
     def run(
@@ -152,6 +142,7 @@ class OfflineEngine:
         out: Floats,
         per_step: bool,
         threads: int,
+        ends: bool = True,
     ) -> None:
         """Run whole rows, as `_native.Engine.run` does. A state only counts steps.
 
@@ -221,10 +212,10 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     """Split layers into stages: the first layer and the end of each.
 
     A stage only gives the output of its last layer, so it ends at a layer whose output another stage adds, and at a
-    layer that adds the output of another stage. A layer that takes ids joins a bidirectional layer behind it, which
-    then looks up rows instead of multiplying.
+    layer that adds the output of another stage. A layer that looks ahead is one too, as outputs of stages are never
+    late. A layer that takes ids joins a bidirectional layer behind it, which then looks up rows instead of multiplying.
     """
-    cuts = {0, len(layers)} | {j for i, layer in enumerate(layers) if layer.whole_window for j in (i, i + 1)}
+    cuts = {0, len(layers)} | {j for i, layer in enumerate(layers) if alone(layer) for j in (i, i + 1)}
     adds = [(layer.add, i) for i, layer in enumerate(layers) if layer.add is not None]
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
@@ -232,6 +223,11 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     if looks_up and not any(add == 0 for add, _ in adds):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))
+
+
+def alone(layer: Layer) -> bool:
+    """Return whether a layer is a stage of its own."""
+    return bool(layer.whole_window or layer.look_ahead)
 
 
 def reverse_rows(x: Array, lengths: Lengths) -> Array:

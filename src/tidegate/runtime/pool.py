@@ -87,9 +87,9 @@ class Pool(PoolRuns):
         [n, columns] of series, or token ids int [n] or [n, ids]. times: [n], if the model uses a calendar.
 
         Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
-        that has no answer yet, and `scores` says why. If the model has several outputs, returns a dict of such arrays,
-        by name. Forecasts of an autoregressive head are computed at once here, and when they are first read from
-        `push`. Raises DataError.
+        that has no answer yet, and `scores` says why. If the model looks n steps ahead, answers are about the step n
+        before. If the model has several outputs, returns a dict of such arrays, by name. Forecasts of an autoregressive
+        head are computed at once here, and when they are first read from `push`. Raises DataError.
         """
         keys, compiled = self._keys(ids), self._compiled
         with self._lock:
@@ -172,11 +172,11 @@ class Pool(PoolRuns):
             row = self._find_row(id)
             steps, state = self._compiled.source.finish(self._input_states[row])
             rows, answers = self._begin_rows([id]), list[tuple[int, Answer]]()
-            self._apply([Event(0, id, steps, state, True)], answers)
-            ((_, answer),) = answers
-            found: Answer | list[Answer] = [answer][: steps.number] if per_step else answer
+            is_silent = per_step and not steps.number
+            self._apply([Event(0, id, steps, state, True, is_silent, per_step)], answers)
+            found = [answer for _, answer in answers]
             self._commit(rows)
-            return found
+            return found if per_step else found[0]
 
     def reset(self, id: Hashable) -> None:
         """Forget a stream's message. Raises DataError for an id that the pool does not have."""
@@ -281,7 +281,8 @@ class Pool(PoolRuns):
         errors need not name.
         """
         source = self._compiled.source
-        is_alone_in_round = self._compiled.feeds_back or bool(self._compiled.memories)
+        compiled = self._compiled
+        is_alone_in_round = compiled.feeds_back or bool(compiled.memories) or compiled.look_ahead > 0
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         next_round: dict[Hashable, int] = {}
@@ -294,7 +295,7 @@ class Pool(PoolRuns):
                     parts, after = self._read_each(position, id, x, state, end, time)
                 else:
                     steps, after = source.push(x, state, time, end)
-                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False)),)
+                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False, False)),)
                 input_states[id] = source.reset(after) if end else after
                 for part in parts:
                     number = next_round.get(id, 0)
@@ -320,9 +321,12 @@ class Pool(PoolRuns):
         pieces, after = source.push_each(x, state, time, end)
         if not pieces:
             steps, empty = source.finish(source.reset(after))
-            return [Event(position, id, steps, empty, end, is_silent=True)], after
+            return [Event(position, id, steps, empty, end, True, True)], after
         last = len(pieces) - 1
-        parts = [Event(position, id, own_rows(one, x), own, end and k == last) for k, (one, own) in enumerate(pieces)]
+        parts = [
+            Event(position, id, own_rows(one, x), own, end and k == last, False, True)
+            for k, (one, own) in enumerate(pieces)
+        ]
         return parts, after
 
 

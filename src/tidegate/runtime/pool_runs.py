@@ -9,7 +9,7 @@ import numpy as np
 
 from ..inputs.base import Round
 from ..outputs.base import Answer, Output
-from .answers import make_answer
+from .answers import make_answer, make_late_answers
 from .compiled_model import Floats, write_step_count
 from .rows import Event, Indices, Rows
 
@@ -93,8 +93,9 @@ class PoolRuns(Rows):
         }
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
+        ends = self._run_ends(batch, row_array) if compiled.look_ahead else {}
         for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
-            position, _, steps, state, end, is_silent = event
+            position, _, steps, state, end, is_silent, per_step = event
             count = totals[row] = totals[row] + steps.number
             values, scaling = found[i] if i in found else (latest[row] if row in latest else self._outputs[row], None)
             latest[row] = values
@@ -102,7 +103,12 @@ class PoolRuns(Rows):
             if restarts:
                 self._outputs[row] = values
                 write_step_count(block, count)
-            if not is_silent:
+            if i in ends:
+                late = make_late_answers(compiled, block, ends[i], state)
+                if per_step and steps.number and count > compiled.look_ahead:
+                    late[:0] = [make_answer(compiled, values, count, state, block, late=compiled.look_ahead)]
+                answers += [(position, answer) for answer in (late if per_step else late[-1:])]
+            elif not is_silent and not (per_step and count <= compiled.look_ahead):
                 answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
             if end:
                 self._reset(row)
@@ -116,6 +122,14 @@ class PoolRuns(Rows):
         )
         ends = np.cumsum(counts).tolist()
         return {i: (out[ends[i] - 1], None) for i, count in enumerate(counts) if count}
+
+    def _run_ends(self, batch: list[Event], rows: Indices) -> dict[int, Floats]:
+        """Return the values that follow the end of messages whose answers are late, by the indices of their events."""
+        ending = [i for i, event in enumerate(batch) if event.end]
+        counts = self._count_steps(rows[ending])
+        ending = [i for i, count in zip(ending, counts.tolist(), strict=True) if count]
+        found = self._compiled.run_ends(self._blocks[rows[ending]]) if ending else []
+        return dict(zip(ending, found, strict=True))
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:
         """Run the restarts of events, as `_run_steps` does; their scalings come with the values."""

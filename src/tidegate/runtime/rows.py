@@ -107,7 +107,7 @@ class Event(NamedTuple):
     """An event after reading, or one step of it.
 
     position: in the list of events. input_state: that after it. end: its message ends. is_silent: nobody asks for its
-    answer.
+    answer. per_step: whether the answers about all of its steps are wanted.
     """
 
     position: int
@@ -116,6 +116,7 @@ class Event(NamedTuple):
     input_state: Any
     end: bool
     is_silent: bool = False
+    per_step: bool = False
 
 
 class Content(NamedTuple):
@@ -274,12 +275,28 @@ class Rows:
 
     def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:
         """Advance each row by one step and return the outputs [n, outputs]; a row may occur several times."""
+        if self._compiled.look_ahead:
+            return self._step_late(rows, steps)
         out = np.empty((len(rows), self._compiled.width), np.float32)
         if len(rows):
             self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # the last output of a row that occurs twice stays
             for row, values in zip(rows.tolist(), out, strict=True) if self._compiled.memories else ():
                 self._compiled.follow(self._blocks[row], values[None])
+        return out
+
+    def _step_late(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:
+        """Do `_step` for a model whose answers are late; the outputs of a row are NaN while it has none."""
+        compiled = self._compiled
+        out = np.full((len(rows), compiled.width), np.nan, np.float32)
+        counts = dict(zip(rows.tolist(), self._blocks[rows, :8].view(np.int64)[:, 0].tolist(), strict=True))
+        compiled.engine.step_many(rows, steps, self._blocks, out, compiled.threads)
+        for row, values in zip(rows.tolist(), out, strict=True):
+            counts[row] += 1
+            if counts[row] > compiled.look_ahead:
+                self._outputs[row] = values
+                if compiled.memories:
+                    compiled.follow(self._blocks[row], values[None])
         return out
 
     # ---- for readers in any thread: everything as before a change, or everything as after it

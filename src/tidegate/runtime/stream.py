@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import StateError, error_context
 from ..outputs.base import Answer
-from .answers import make_answer
+from .answers import make_answer, make_late_answers
 from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
 from .state import State
 
@@ -58,6 +58,9 @@ class Stream:
         ISO 8601 text or datetime64, later than those before. per_step: return a list with the answer after each step
         that the piece completes.
 
+        If the model looks n steps ahead, the answer after a step is about the step n before it, whose number is its
+        `step`, and the first n steps have none; at the end, the answers about the last steps follow.
+
         Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """
         snapshot, compiled = self._snapshot, self._compiled
@@ -69,6 +72,8 @@ class Stream:
             block, values, state, successor = snapshot
             steps, state = compiled.source.push(x, state, time, end)
             block, values, scaling = compiled.advance(block, values, steps)
+            if end and compiled.look_ahead:
+                block, values = compiled.finish_block(block, values)
             answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
             after = reset_snapshot(compiled, state) if end else (block, values, state, {})
             if successor.setdefault(None, after) is not after:  # as in `_replace`, without its call
@@ -88,7 +93,11 @@ class Stream:
             pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
             for steps, state in pieces:
                 block, values, scaling = compiled.advance(block, values, steps)
-                answers.append(make_answer(compiled, values, read_step_count(block), state, block, end, scaling))
+                if (count := read_step_count(block)) > compiled.look_ahead:
+                    late = compiled.look_ahead
+                    answers.append(make_answer(compiled, values, count, state, block, end, scaling, late=late))
+            if end and compiled.look_ahead:
+                answers += make_late_answers(compiled, block, compiled.run_ends(block[None])[0], after)
             self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
             return answers
         except BaseException:
@@ -101,6 +110,8 @@ class Stream:
         try:
             steps, state = compiled.source.finish(snapshot[2])
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
+            if compiled.look_ahead:
+                block, values = compiled.finish_block(block, values)
             answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
             self._replace(snapshot, reset_snapshot(compiled, state))
             return answer

@@ -102,10 +102,11 @@ def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int
         x[: len(row), b] = row
     states = np.tile(compiled.initial, (B, 1))
     blocks = np.empty_like(states)
-    out = np.empty((T, B, compiled.width) if per_step else (B, compiled.width), np.float32)
-    compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads)
+    out = np.empty((T + compiled.look_ahead, B, compiled.width) if per_step else (B, compiled.width), np.float32)
+    compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads, True)
     if not per_step:
         return Results(batch, out, [None] * B, blocks, None)
+    out = out[compiled.look_ahead :]
     return Results(batch, out[lengths - 1, np.arange(B)], [out[:n, b] for b, n in enumerate(lengths)], blocks, None)
 
 

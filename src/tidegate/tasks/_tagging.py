@@ -59,7 +59,11 @@ class Tagging(Problem):
         if LABEL not in self.outputs or not weight:
             return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch)
         shorter = random.integers(1, batch.lengths + 1)
-        whole, prefix = network.outputs(body, [batch.lengths, shorter], dropout)
+        if network.whole_window:
+            (whole,) = network.outputs(body, [batch.lengths], dropout)
+            (prefix,) = network.outputs(network.run(batch.shorten(shorter), dropout), [shorter], dropout)
+        else:
+            whole, prefix = network.outputs(body, [batch.lengths, shorter], dropout)
         return self.loss(whole, batch, prefix)
 
     def loss(self, outputs: Tensors, batch: Batch, prefix: Tensors | None = None) -> torch.Tensor:

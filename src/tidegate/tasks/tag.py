@@ -42,6 +42,8 @@ SCORE_FLAGS = (
 )
 PREDICT_FLAGS: tuple[Flag, ...] = ()
 POOLS: Final = ["last", "mean", "max"]
+LOOKAHEAD: Final = 2  # words
+BEFORE: Final = 1  # how many words before its own the layer that looks ahead reads; the recurrence has read them all
 MANY_ROWS: Final = 8000  # from here on a wider recurrence pays
 NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
@@ -61,6 +63,19 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     characters: bool = option(True, "also read the first and last characters of each word, and its shape")
     digits: str = option("shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
+    direction: str = option(
+        "causal",
+        "causal: the recurrent layers read words in their order, and a stream answers as they come; both: in both "
+        "directions, which needs the whole text",
+        choices=("causal", "both"),
+    )
+    lookahead: int | None = option(
+        None,
+        "how many later words a tag may depend on, so that it comes as many words late in a stream; 0: none; default: "
+        f"{LOOKAHEAD}, or 0 with --direction both",
+        least=0,
+        most=64,
+    )
     hidden: int | None = option(
         None, f"width of the recurrent layers; default: 128, or 256 from {MANY_ROWS:,} rows on", least=1, most=4096
     )
@@ -112,6 +127,7 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
             hold_out=share,
             batch=batch,
             epochs=epochs,
+            lookahead=(LOOKAHEAD if self.direction == "causal" else 0) if self.lookahead is None else self.lookahead,
             hidden=self.hidden or (256 if rows >= MANY_ROWS else 128),
             refit_epochs=refit if self.refit_epochs is None else self.refit_epochs,
             patience=self.patience or max(8, epochs // 2),
@@ -206,10 +222,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     scheme = find_scheme(samples[0].tags)
     builder = Builder(None)
     builder.add("embed", rows=len(vocabulary), size=options.embed, ids=1 + len(features))
-    add_recurrences(
-        builder, options.load_cell(), options.hidden or 0, options.project, "causal", options.depth, options.layer
-    )
-    builder.add("pool", over=POOLS)
+    add_layers(builder, options)
     builder.add("dense", size=len(names) + len(labels), activation="none")
     outputs = make_outputs(names, scheme, labels)
     sources = [each for each in (source, valid) if each is not None]
@@ -229,6 +242,18 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         provenance={"judged_on": part.description},
         metric=Tagging.metric if follows_scheme(names) else "tag_accuracy",
     )
+
+
+def add_layers(builder: Builder, options: Options) -> None:
+    """Append the layers between the embedding and the last one.
+
+    What looks ahead comes first, so that the recurrence begins with words that know what follows them.
+    """
+    if ahead := options.lookahead:
+        builder.add("conv", size=options.hidden, width=BEFORE + 1 + ahead, ahead=ahead, activation="relu")
+    cell, H = options.load_cell(), options.hidden or 0
+    add_recurrences(builder, cell, H, options.project, options.direction, options.depth, options.layer)
+    builder.add("pool", over=POOLS)
 
 
 def read_labels(samples: list[Sample], options: Options, path: str) -> tuple[Indices, list[str]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "-O2"
 NAME: Final = "model"
+WAITING: Final = 3  # what a step returns while there is no answer
 LARGEST: Final = 1 << 17  # numbers; larger tables are passed by address, as a million takes a compiler seconds
 TIMEOUT_S: Final = 300
 
@@ -48,7 +49,8 @@ def verify_c(replay: Replay) -> Result:
             state = library.initial_state()
             whole = [library.run(state, x) for x in replay.x]
             steps = [library.run_steps(state, x) for x in replay.x]
-            chunks = list(map(to_bytes, whole)) == [to_bytes(pairs[-1]) for pairs in steps]
+            ends = [(pairs[-1][0], pairs[len(x) - 1][1]) for x, pairs in zip(replay.x, steps, strict=True)]
+            chunks = list(map(to_bytes, whole)) == list(map(to_bytes, ends))
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
     answers, bounds = replay.to_answers(whole), replay.target_bounds("base")
@@ -58,15 +60,18 @@ def verify_c(replay: Replay) -> Result:
 class Library(NamedTuple):
     """A compiled model.
 
-    init, step: the C functions. state_bytes: size of its state. outputs: number of floats that a step writes. tables:
-    arrays that the library points into, kept alive.
+    init, step, flush: the C functions, flush only if answers are late. state_bytes: size of its state. outputs: number
+    of floats that a step writes. tables: arrays that the library points into, kept alive. look_ahead: how many steps
+    answers are late.
     """
 
     init: Any
     step: Any
+    flush: Any
     state_bytes: int
     outputs: int
     tables: dict[str, Array]
+    look_ahead: int = 0
 
     def initial_state(self) -> Array:
         """Return the state block before the first step, uint8 [state_bytes]."""
@@ -81,24 +86,41 @@ class Library(NamedTuple):
         pieces: whether to copy the state to another place before each step.
         """
         if pieces:
-            return self.run_steps(state, x)[-1]
+            pairs = self.run_steps(state, x)
+            return pairs[-1][0], pairs[len(x) - 1][1]
         block, out = copy_aligned(state), np.empty(self.outputs, np.float32)
         for k in range(len(x)):
             self.run_step(block, x, k, out)
+        for y in self.run_end(block):
+            out = y
         return out, block
 
     def run_steps(self, state: Array, x: Array) -> list[Pair]:
-        """Return output and state block after each step; the state is copied to another place before each."""
+        """Return output and state block after each step; the state is copied to another place before each.
+
+        If answers are late, the first outputs are NaN, and those that follow the last step have pairs of their own.
+        """
         pairs = []
         for k in range(len(x)):
             state, out = copy_aligned(state), np.empty(self.outputs, np.float32)
             self.run_step(state, x, k, out)
             pairs.append((out, state))
-        return pairs
+        return [*pairs, *((y, state) for y in self.run_end(state))]
+
+    def run_end(self, block: Array) -> list[Array]:
+        """Return the outputs that follow the last step; the state block stays as it is."""
+        block, found = copy_aligned(block), []
+        for n in range(1, self.look_ahead + 1):
+            out = np.empty(self.outputs, np.float32)
+            found.append(out if self.flush(block.ctypes.data, n, out.ctypes.data) == 0 else np.full_like(out, np.nan))
+        return found
 
     def run_step(self, block: Array, x: Array, k: int, out: Array) -> None:
         value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
-        if status := self.step(block.ctypes.data, value, out.ctypes.data):
+        status = self.step(block.ctypes.data, value, out.ctypes.data)
+        if status == WAITING and k < self.look_ahead:
+            out.fill(np.nan)
+        elif status:
             raise TargetError(
                 f"the compiled C refuses step {k}: it returned {status}; this is a bug in tidegate export"
             )
@@ -140,6 +162,9 @@ def build_library(model: Model, command: list[str], *flags: str) -> Iterator[Lib
         for name, values in code.external_tables.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
         init, step = loaded[f"{NAME}_init"], loaded[f"{NAME}_step"]
+        flush = loaded[f"{NAME}_flush"] if model.look_ahead else None
+        if flush is not None:
+            flush.argtypes, flush.restype = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p], ctypes.c_int
         init.argtypes, init.restype = [ctypes.c_void_p], ctypes.c_int
         step.argtypes = [
             ctypes.c_void_p,
@@ -148,7 +173,8 @@ def build_library(model: Model, command: list[str], *flags: str) -> Iterator[Lib
         ]
         step.restype = ctypes.c_int
         try:
-            yield Library(init, step, model.state_bytes, code.program.outputs, code.external_tables)
+            made = init, step, flush, model.state_bytes, code.program.outputs, code.external_tables
+            yield Library(*made, model.look_ahead)
         finally:
             unload_library(loaded)
 

@@ -51,9 +51,14 @@ def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
 
 
 def case_lengths(model: Model) -> tuple[int, ...]:
-    """Return the lengths of the cases: 1 and 37, or 1 and the rows that the layers run anew for each answer."""
-    (source,) = model.inputs.values()
-    return LENGTHS if source.rows is None else tuple(sorted({1, min(MAX_CHECK_STEPS, source.rows)}))
+    """Return the lengths of the cases: 1 and 37, or 1 and the rows that the layers run anew for each answer.
+
+    If the layers look ahead, each case has as many more steps, so that all layers have begun.
+    """
+    (source,), ahead = model.inputs.values(), model.look_ahead
+    if source.rows is None:
+        return tuple(n + ahead for n in LENGTHS)
+    return tuple(sorted({1 + ahead, max(1 + ahead, min(MAX_CHECK_STEPS, source.rows))}))
 
 
 def final_values(run: Trajectory) -> tuple[Array, Array]:

@@ -38,7 +38,7 @@ class Trajectory(NamedTuple):
 
     x: ids [T] or [T, ids], or numbers [T, features]. states: name -> [T, *shape], the state before each step (steps as
     int64 [T, 1]); empty for a model that does not stream. last: name -> [*shape], the state after the last step.
-    outputs: float64 [T, O].
+    outputs: float64 [T, O]; those that are late come from the end of the sequence.
     """
 
     x: npt.NDArray[Any]
@@ -71,7 +71,8 @@ def run_reference(model: Model, x: npt.NDArray[Any]) -> Trajectory:
         for name, value in state.items():
             history[name].append(value)
         y, state = reference.step(state, x[k : k + 1])
-        steps.append(y)
+        steps += [] if y is None else [y]
+    steps += reference.flush(state)
     states = {name: np.concatenate(values) for name, values in history.items()}
     return Trajectory(x, states, {name: v[0] for name, v in state.items()}, np.concatenate(steps))
 
@@ -103,7 +104,7 @@ def bound_sequence(model: Model, run: Trajectory, errors: ActivationErrors) -> S
 
 def run_on_graph(model: Model, graph: ErrorGraph, x: npt.NDArray[Any]) -> tuple[BoundedValue, list[BoundedValue]]:
     """Run a sequence from the initial state on a graph; return the last output and the last state's float arrays."""
-    reference = TrackedReference(model, graph, bool(model.whole_window), len(x))
+    reference = TrackedReference(model, graph, bool(model.whole_window or model.look_ahead), len(x))
     xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # lifted: operations count
     if reference.whole_window:
         return graph.lift(reference.run_layers(xs)[-1]), []
@@ -112,9 +113,11 @@ def run_on_graph(model: Model, graph: ErrorGraph, x: npt.NDArray[Any]) -> tuple[
     carried = [name_states(i, layer.state()) for i, layer in enumerate(model.layers) if layer.tapes]
     recurrent = [name for states in carried for name in states]
     for one in xs:
-        tracked = TrackedStates(graph, {name: state[name] for name in recurrent})
+        tracked = TrackedStates(graph, {} if model.look_ahead else {name: state[name] for name in recurrent})
         y, state = reference.step(state, one)
         tracked.finish(state)
+    if model.look_ahead:
+        y = reference.flush(state)[-1]
     return graph.lift(y), [graph.lift(state[name]) for name in names]
 
 
@@ -140,19 +143,26 @@ def bound_steps(
     nothing is amplified, and a bound holds for any model that streams, even a chaotic one, as long as its numbers fit
     into float32.
 
-    states: the target's, before the first step and after each, name -> [1, *shape]. outputs: [T, O].
+    states: the target's, before the first step and after each, name -> [1, *shape]. outputs: [T, O]. If they are late,
+    the first of them belong to no step and are not read, and those that follow the last step stand behind; these are
+    compared as a whole with those of the reference from the target's last state.
     """
     results: list[tuple[Float, Float]] = []
-    lost = False
-    for k in range(len(x)):
+    lost, T = False, len(x)
+    for k in range(T + (len(outputs) > T)):
         graph = ErrorGraph(errors, rounds_exactly=True)
         reference = TrackedReference(model, graph, False, -1)
         before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
-        one = x[k : k + 1]
+        one, pairs = x[k : k + 1], []
         with np.errstate(all="ignore"):
-            y, after = reference.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
+            if k == T:
+                found = reference.flush(before)
+                pairs = list(zip(outputs[len(outputs) - len(found) :], found, strict=True))
+            else:
+                y, after = reference.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
+                pairs = [] if y is None else [(outputs[k], y)]
+                pairs += [(states[k + 1][name], v) for name, v in after.items() if name != "steps"]
         lost = overflows(graph) or (lost and not all(np.isfinite(v).all() for v in states[k].values()))
-        pairs = [(outputs[k], y), *((states[k + 1][name], v) for name, v in after.items() if name != "steps")]
         for theirs, ours in pairs:
             value, actual = graph.lift(ours), theirs.astype(np.float64).reshape(-1)
             expected = value.value.reshape(-1)

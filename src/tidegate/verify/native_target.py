@@ -49,7 +49,7 @@ def verify_engine(
         singles = [run_steps(engine, replay.initial_state[0], x) for x in replay.x]
         parts = (
             [run_steps_and_chunks(engine, replay.initial_state, x) for x in replay.x],
-            [pairs[-1] for pairs in singles],
+            [(pairs[-1][0], pairs[len(x) - 1][1]) for x, pairs in zip(replay.x, singles, strict=True)],
         )
         chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, pairs)) for pairs in parts)
         steps = replay.bound_steps(singles, target_errors(target, replay.precision))
@@ -58,11 +58,21 @@ def verify_engine(
 
 def run_cases(replay: Replay, engine: _native.Engine | OfflineEngine) -> list[Pair]:
     """Run each case of the check natively, each in one run."""
-    return [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
+    return [run_whole(engine, replay.initial_state, x) for x in replay.x]
+
+
+def run_whole(engine: _native.Engine | OfflineEngine, state: Array, x: Array) -> Pair:
+    """Run a whole sequence from a state [1, state_bytes]; if outputs are late, once more up to its end for the last."""
+    pair = run_chunks(engine, state, x, [len(x)])
+    if not engine.look_ahead:
+        return pair
+    out, rows = np.empty((1, engine.outputs), np.float32), np.ascontiguousarray(x[:, None])
+    engine.run(rows, np.array([len(x)], np.int32), state, np.empty_like(state), out, False, 1, True)
+    return out[0], pair[1]
 
 
 def run_chunks(engine: _native.Engine | OfflineEngine, state: Array, x: Array, sizes: list[int]) -> Pair:
-    """Run a sequence in chunks of these sizes, from a state [1, state_bytes]."""
+    """Run a sequence in chunks of these sizes, from a state [1, state_bytes]; see `run_end` for late outputs."""
     out, at = np.empty((1, engine.outputs), np.float32), 0
     for size in sizes:
         last = np.empty_like(state)
@@ -72,14 +82,24 @@ def run_chunks(engine: _native.Engine | OfflineEngine, state: Array, x: Array, s
     return out[0], state[0]
 
 
+def run_end(engine: _native.Engine, state: Array, x: Array) -> Array:
+    """Return the outputs that follow the end of a sequence from its state [1, state_bytes]: [look-ahead, outputs].
+
+    Where there is none, as after fewer steps than that, they are NaN.
+    """
+    out = np.full((engine.look_ahead, 1, engine.outputs), np.nan, np.float32)
+    engine.run(x[:0, None].copy(), np.zeros(1, np.int32), state, np.empty_like(state), out, True, 1, True)
+    return out[:, 0]
+
+
 def run_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
-    """Return the pair after each step, from a state [state_bytes]."""
+    """Return the pair after each step, from a state [state_bytes], and one for each output that follows the last."""
     state, pairs = begin.copy(), []
     for k in range(len(x)):
-        out = np.empty(engine.outputs, np.float32)
+        out = np.full(engine.outputs, np.nan, np.float32)
         engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state, out)
         pairs.append((out, state.copy()))
-    return pairs
+    return [*pairs, *((out, state) for out in (run_end(engine, state[None], x) if engine.look_ahead else ()))]
 
 
 def run_steps_and_chunks(engine: _native.Engine, begin: Array, x: Array) -> Pair:
@@ -92,4 +112,8 @@ def run_steps_and_chunks(engine: _native.Engine, begin: Array, x: Array) -> Pair
     sizes: list[int] = []
     while sum(sizes) < rest:
         sizes.append(min(len(sizes) * 3 + 2, rest - sum(sizes)))
-    return run_chunks(engine, state, x[singles:], sizes) if rest else (out, state[0])
+    if rest:
+        out, state = (part[None] for part in run_chunks(engine, state, x[singles:], sizes))
+    else:
+        out = out[None]
+    return (run_end(engine, state, x)[-1] if engine.look_ahead else out[0]), state[0]

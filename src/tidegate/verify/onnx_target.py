@@ -16,7 +16,7 @@ import numpy as np
 
 from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
-from ..formats.onnx import encode
+from ..formats.onnx import encode, whole_reason
 from ..formats.onnx.standard import StandardNode, find_standard_node
 from ..model import Model
 from ..tape import Tape, trace
@@ -50,7 +50,7 @@ class OnnxSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema, self.takes_one_step = [] if model.whole_window else model.state_schema, mode == "step"
+        self.schema, self.takes_one_step = [] if whole_reason(model) else model.state_schema, mode == "step"
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -108,7 +108,7 @@ def verify_onnx(replay: Replay) -> Iterator[Result]:
         session = OnnxSession(replay.model, "sequence")
         limits = bound_cases(replay)
         yield verify_sequence(replay, session, limits)
-        if not replay.model.whole_window:
+        if not whole_reason(replay.model):
             yield verify_step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
@@ -126,7 +126,7 @@ def verify_sequence(replay: Replay, session: OnnxSession, limits: Bounds) -> Res
     """
     runs = [[session.run_chunks(x, [len(x)]) for x in replay.x], session.run_batch(replay.x)]
     same, steps = None, None
-    if not replay.model.whole_window:
+    if not whole_reason(replay.model):
         runs.append([session.run_chunks(x, growing_chunks(len(x))) for x in replay.x])
         same = True if list(map(to_bytes, runs[0])) == list(map(to_bytes, runs[-1])) else None
         singles = [session.run_steps(x) for x in replay.x]

@@ -118,12 +118,15 @@ class Replay:
         return self.subsample(bounds.output, state)
 
     def bound_steps(self, cases: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
-        """Return the errors and bounds of all numbers of each step. cases: for each case, the pair after each step."""
+        """Return the errors and bounds of all numbers of each step. cases: for each case, the pair after each step.
+
+        If outputs are late, the pairs go on behind the last step, with each output that is still to come.
+        """
         key = (errors, *(part for pairs in cases for pair in pairs for part in to_bytes(pair)))
         if key not in self._steps:  # targets with the same bits share one result
             results = []
             for x, pairs in zip(self.x, cases, strict=True):
-                blocks = [self.initial_state[0], *(block for _, block in pairs)]
+                blocks = [self.initial_state[0], *(block for _, block in pairs[: len(x)])]
                 states = [state_arrays(self.model, block) for block in blocks]
                 outputs = np.stack([y for y, _ in pairs])
                 results.append(bound_steps(self.reference_model, x, states, outputs, errors))
@@ -143,8 +146,12 @@ class Replay:
         chunks: bool | None = None,
         steps: tuple[Array, Array] | None = None,
     ) -> Result:
-        """Compare a target's answers with the stored ones, number by number. steps: the result of `bound_steps`."""
-        errors = [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)]
+        """Compare a target's answers with the stored ones, number by number. steps: the result of `bound_steps`.
+
+        A target that only runs whole sequences has no states, so only its outputs are compared.
+        """
+        errors = [(abs(o - a), abs(s - b[: len(s)])) for (o, s), (a, b) in zip(answers, self.stored, strict=True)]
+        bounds = [(o, s[: len(e)]) for (o, s), (_, e) in zip(bounds, errors, strict=True)]
         error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (errors, bounds))
         whole, known = find_worst(error, bound), not np.isinf(bound).any()
         step = None if steps is None else find_worst(*steps)

@@ -33,6 +33,7 @@ def sample(
     direction: str = "causal",
     conv: int = 0,
     centred: bool = False,
+    ahead: int = 0,
     depth: int = 1,
     over: tuple[str, ...] = ("last",),
     norm: bool = False,
@@ -49,12 +50,12 @@ def sample(
     features: width of the input; None: text with a small vocabulary, embedded `size` wide. size: H. cell: its name;
     None: no recurrent layer. dialect: some keys of the cell's dialect. project: P of a cell whose dialect projects
     (default: half of H). direction: "both" for bidirectional layers. conv: width of a convolution before the
-    recurrence, centred or not; 0: none. depth: number of recurrent layers; from the second on, the output of the layer
-    before is added to each. over: pools; empty: no pool layer. norm: whether a norm comes before the pool. dense:
-    activation of a dense layer before the last one. outputs: width of the last dense layer; None: none. softmax:
-    whether the model ends with one. check: whether to attach its check. scale: whether numbers are scaled first. final:
-    whether the final states of both directions are selected, before a norm. ids: how many
-    ids a step of text has, of the word and its features.
+    recurrence, centred or not; 0: none. ahead: how many steps it looks ahead. depth: number of recurrent layers; from
+    the second on, the output of the layer before is added to each. over: pools; empty: no pool layer. norm: whether a
+    norm comes before the pool. dense: activation of a dense layer before the last one. outputs: width of the last dense
+    layer; None: none. softmax: whether the model ends with one. check: whether to attach its check. scale: whether
+    numbers are scaled first. final: whether the final states of both directions are selected, before a norm. ids: how
+    many ids a step of text has, of the word and its features.
     """
     loaded = cells.load(cell, dialect) if cell else None
     builder = Builder(features)
@@ -63,7 +64,8 @@ def sample(
     if features is None:
         builder.add("embed", rows=len(WORDS) + 1, size=size, ids=ids)
     if conv:
-        builder.add("conv", size=size, width=conv, centred=centred, activation="tanh")
+        way = {"ahead": ahead} if ahead else {"centred": centred}
+        builder.add("conv", size=size, width=conv, **way, activation="tanh")
     for i in range(depth if loaded else 0):
         assert loaded
         builder.recurrence(loaded, size, project, direction == "both", residual=i > 0)

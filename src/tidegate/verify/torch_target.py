@@ -34,6 +34,7 @@ def verify_torch(replay: Replay) -> Result:
             )
         answers.append(replay.subsample(np.asarray(y[-1, 0], np.float64), flatten_state(states[-1])))
         if not model.whole_window:
-            results.append(bound_steps(model, x, states, y[:, 0], errors))
+            late = np.concatenate([np.full((model.look_ahead, *y.shape[2:]), np.nan, y.dtype), y[:, 0]])
+            results.append(bound_steps(model, x, states, late, errors))
     steps = (np.concatenate([e for e, _ in results]), np.concatenate([b for _, b in results])) if results else None
     return replay.compare("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)

@@ -105,6 +105,7 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("conv", {"width": 0}, 4, "width is 0; expected an integer of 1 to 4096"),
         ("conv", {"centred": 1}, 4, "centred is 1; expected true or false"),
         ("conv", {"centred": True, "width": 1}, 4, "a window of one step has no centre, so set centred to false"),
+        ("conv", {"ahead": 1}, 4, "unknown option 'centred'; conv has inputs, size, width, ahead, activation"),
         ("conv", {"activation": "gelu"}, 4, "choose one of none, relu, tanh, sigmoid"),
         ("conv", {"inputs": 1 << 20}, 1 << 20, "width 3 times inputs 1048576 is over 1048576"),
         ("conv", {}, None, "an embed layer must come first"),
@@ -169,6 +170,38 @@ def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
         attended = (a[..., None] * seen).sum(0) / a.sum(0)[:, None]
         want = np.concatenate([seen[-1], seen.mean(0), seen.max(0), attended], -1)
         assert np.allclose(y, want, atol=1e-12)
+
+
+@pytest.mark.parametrize("ahead", [-1, 3, 1.0, True, None, "1"])
+def test_a_look_ahead_beyond_the_window_is_refused(ahead: Any) -> None:
+    options = {"inputs": 4, "size": 3, "width": 3, "ahead": ahead, "activation": "none"}
+    with pytest.raises(OptionError, match=f"ahead is {ahead!r}; expected an integer of 0 to 2, less than width"):
+        layers.parse("conv", options, 4, {})
+
+
+def test_a_convolution_that_looks_ahead_is_written_as_it_was_read() -> None:
+    options = {"inputs": 4, "size": 3, "width": 3, "ahead": 2, "activation": "none"}
+    layer = layers.parse("conv", options, 4, {})
+    assert (layer.options(), layer.look_ahead, layer.whole_window) == (options, 2, "")
+    assert layer.describe() == "4 -> 3, window of 3, 2 ahead"
+    causal = layers.parse("conv", {**options, "ahead": 0}, 4, {})
+    assert causal.options() == VALID["conv"][0]
+    centred = layers.parse("conv", {**VALID["conv"][0], "centred": True}, 4, {})
+    assert (centred.look_ahead, centred.options()["centred"]) == (1, True)
+
+
+@pytest.mark.parametrize("width", [2, 3, 6])
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_a_convolution_that_looks_ahead_is_torchs_with_its_padding(width: int, steps: int) -> None:
+    for ahead in range(1, width):
+        options = {"inputs": 4, "size": 3, "width": width, "ahead": ahead, "activation": "none"}
+        layer, random = layers.parse("conv", options, 4, {}), np.random.default_rng(width)
+        t = {"weight": random.normal(size=(3, 4 * width)), "bias": random.normal(size=3)}
+        x = random.normal(size=(steps, 2, 4))
+        kernel = torch.from_numpy(t["weight"].reshape(3, width, 4).transpose(0, 2, 1).copy())
+        padded = torch.nn.functional.pad(torch.from_numpy(x).permute(1, 2, 0), (width - 1 - ahead, ahead))
+        want = torch.nn.functional.conv1d(padded, kernel, torch.from_numpy(t["bias"])).permute(2, 0, 1)
+        assert np.abs(np.stack(layer.whole(NumpyOps, t, list(x))) - want.numpy()).max() < 1e-14
 
 
 @pytest.mark.parametrize(("width", "centred"), [(1, False), (2, False), (5, False), (2, True), (4, True), (5, True)])

@@ -134,9 +134,12 @@ class Engine:
     def dense(self, weight: Any, bias: Any, activation: str, add: int = -1) -> None:
         self.add("dense", weight.shape[1], weight.shape[0], weight, bias, ACTIVATIONS.index(activation), add)
 
-    def conv(self, weight: Any, bias: Any, width: int, activation: str, past_offset: int, add: int = -1) -> None:
+    def conv(
+        self, weight: Any, bias: Any, width: int, activation: str, past_offset: int, add: int = -1, ahead: int = 0
+    ) -> None:
         size, depth = weight.shape
-        self.add("conv", depth // width, size, width, weight, bias, ACTIVATIONS.index(activation), past_offset, add)
+        kind = ACTIVATIONS.index(activation)
+        self.add("conv", depth // width, size, width, ahead, weight, bias, kind, past_offset, add)
 
     def norm(self, gain: Any, bias: Any, eps: float, add: int = -1) -> None:
         self.add("norm", len(gain), gain, bias, float(eps), add)
@@ -202,8 +205,18 @@ class Engine:
         self.inputs, self.outputs = self.remote.number(), self.remote.number()
         self.fused_layers = [int(i) for i in self.remote.text().split()]
 
-    def run(self, x: Any, lengths: Any, state_in: Any, state_out: Any, out: Any, per_step: bool, threads: int) -> None:
-        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, threads)
+    def run(
+        self,
+        x: Any,
+        lengths: Any,
+        state_in: Any,
+        state_out: Any,
+        out: Any,
+        per_step: bool,
+        threads: int,
+        ends: bool = False,
+    ) -> None:
+        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, ends, threads)
         self.remote.read_into(state_out, out)
 
     def step(self, x: Any, state: Any, out: Any, count: int = 1, spoil: bool = False) -> int:

@@ -33,7 +33,8 @@ class LayerContext:
     """One layer in its model.
 
     i: its index. layer: an instance of the class that its generator is for. width: of its input. x, y: C expressions of
-    its input and output. offsets: state -> its start in the data of the state, in floats.
+    its input and output. offsets: state -> its start in the data of the state, in floats. delay: how many steps late it
+    runs, as layers before it look ahead.
     """
 
     model: Model
@@ -43,11 +44,19 @@ class LayerContext:
     x: str
     y: str
     offsets: dict[str, int]
+    delay: int = 0
 
     @property
     def size(self) -> int:
         """The width of its output."""
         return int(self.layer.width)
+
+    @property
+    def steps(self) -> str:
+        """The C expression for how many steps it has had, with this one."""
+        if not self.model.look_ahead:
+            return "state->steps"
+        return f"(count - {self.delay})" if self.delay else "count"
 
     def tensor(self, role: str) -> npt.NDArray[np.float32]:
         values: npt.NDArray[np.float32] = self.model.tensors[self.layer.tensors[role]]

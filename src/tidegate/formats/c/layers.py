@@ -45,12 +45,16 @@ def dense(context: LayerContext) -> LayerCode:
 
 
 def conv(context: LayerContext) -> LayerCode:
-    """Generate a causal convolution, whose earlier steps are a state."""
+    """Generate a convolution, whose earlier steps are a state. One that looks ahead reads zeros after the end."""
     code, older = LayerCode(), (context.layer.window - 1) * context.width
     if not older:
         return dense(context)
     W, b = add_tables(code, context, "weight", "bias")
-    add_call(code, "convolution", context.size, context.width, older, W, b, context.x, context.state("past"), context.y)
+    x = context.x
+    if context.layer.look_ahead:
+        code.tables["absent"] = np.zeros(context.width, np.float32)
+        x = f"late > {context.delay} ? absent : {x}"
+    add_call(code, "convolution", context.size, context.width, older, W, b, x, context.state("past"), context.y)
     add_activation(code, context)
     return code
 
@@ -83,7 +87,7 @@ def pool(context: LayerContext) -> LayerCode:
         if over == "last":
             add_call(code, "copy", n, context.x, y)
         elif over == "mean":
-            add_call(code, "pool_mean", n, context.x, "(float)state->steps", context.state("mean"), y)
+            add_call(code, "pool_mean", n, context.x, f"(float){context.steps}", context.state("mean"), y)
         elif over == "max":
             add_call(code, "pool_max", n, context.x, context.state("max"), y)
         else:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ModelFileError, error_context
-from ...layers import Layer, choose, output_widths, state_names
+from ...layers import Layer, choose, output_delays, output_widths, state_names
 from ...model import Model
 from .layer_code import LayerCode, LayerContext
 from .layers import GENERATORS
@@ -62,20 +62,28 @@ def build_program(model: Model) -> Program:
     inputs = source.size if source.features is None else source.features
     plan = BufferPlan(model)
     codes = list(plan.generate_layers(inputs))
-    step = [line for code in codes for line in code.body]
+    step = plan.arrange([code.body for code in codes])
     codes.append(init := generate_init(model))
     return Program(
         model,
         ids,
         inputs,
         plan.widths[-1],
-        {name: table for code in codes for name, table in code.tables.items()},
+        join_tables(codes),
         {name for code in codes for name in code.functions},
         [code.own_function for code in codes if code.own_function],
         init.body,
         [*plan.declarations(), *step],
         4 * sum(plan.buffers) + max(code.stack for code in codes),
     )
+
+
+def join_tables(codes: list[LayerCode]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the tables of all code by name; of two zeros of one name, the longer."""
+    tables: dict[str, npt.NDArray[np.float32]] = {}
+    for name, table in (pair for code in codes for pair in code.tables.items()):
+        tables[name] = max(tables.get(name, table), table, key=len)
+    return tables
 
 
 def generate_init(model: Model) -> LayerCode:
@@ -101,7 +109,7 @@ class BufferPlan:
 
     def __init__(self, model: Model) -> None:
         self.model, self.layers = model, model.layers
-        self.widths = output_widths(self.layers)
+        self.widths, self.delays = output_widths(self.layers), output_delays(self.layers)
         self.buffers: list[int] = []
         self.buffer_of = list(self.assign_buffers())
 
@@ -124,7 +132,22 @@ class BufferPlan:
     def declarations(self) -> list[str]:
         buffers = [f"float buffer_{b}[{size}];" for b, size in enumerate(self.buffers)]
         named = [f"float *const y_{i} = buffer_{b};" for i, b in enumerate(self.buffer_of) if b is not None]
-        return buffers + named
+        row = self.model.look_ahead and self.layers[0].ids == 1
+        rows = [f"const float *{self.expression(0)} = NULL;"] if row else []
+        return buffers + named + rows
+
+    def arrange(self, bodies: list[list[str]]) -> list[str]:
+        """Return the statements of all layers. If some look ahead, those behind them wait, and run on after the end."""
+        if not self.model.look_ahead:
+            return [line for body in bodies for line in body]
+        lines, open_block = [], None
+        for i, body in enumerate(bodies):
+            late = self.delays[i]
+            block = f"if (count > {late - self.layers[i].look_ahead} && late <= {late}) {{"
+            if block != open_block:
+                lines += ["}", block] if open_block else [block]
+            lines, open_block = lines + [f"  {line}" for line in body], block
+        return [*lines, "}", f"if (count <= {self.model.look_ahead}) return {{N}}_WAITING;"]
 
     def expression(self, i: int) -> str:
         """Return the C expression for a layer's output."""
@@ -139,7 +162,8 @@ class BufferPlan:
             x, before = (self.expression(i - 1), self.widths[i - 1]) if i else ("x", width)
             with error_context(f"layers[{i}]"):
                 generate = choose(GENERATORS, layer, "cannot be exported to C")
-            code = generate(LayerContext(self.model, i, layer, before, x, self.expression(i), own))
+            delay = self.delays[i] - layer.look_ahead
+            code = generate(LayerContext(self.model, i, layer, before, x, self.expression(i), own, delay))
             self.finish(code, i, layer)
             yield code
 
@@ -151,7 +175,8 @@ class BufferPlan:
                 f"plus({self.widths[i]}, {self.expression(added)}, {self.expression(i)}); /* add: layers[{added}] */"
             )
         if layer.ids == 1:
-            code.body[0] = f"const float *const {code.body[0]}"
+            if not self.model.look_ahead:
+                code.body[0] = f"const float *const {code.body[0]}"
             if i == len(self.layers) - 1:
                 code.functions.add("copy")
                 code.body.append(f"copy({self.widths[i]}, {self.expression(i)}, out);")

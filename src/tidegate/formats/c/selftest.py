@@ -48,6 +48,9 @@ static void feed(@name@_state *state, uint64_t *seed, float *out) {
 """,
 }
 
+FLUSH = """
+    for (int32_t n = 1; n <= @NAME@_LOOK_AHEAD; ++n) @name@_flush(&state, n, out);"""
+
 
 def generate_self_test(program: Program, name: str, expected: list[ExpectedValues]) -> str:
     """Generate the self-test, to be compiled with NAME_SELF_TEST defined. expected: one for each case of the check."""
@@ -68,6 +71,7 @@ def generate_self_test(program: Program, name: str, expected: list[ExpectedValue
         "cases": ",\n  ".join(cases),
         "seed": check["seed"],
         "data": "state.data" if program.floats else "NULL",
+        "flush": substitute(FLUSH, names) if program.model.look_ahead else "",
         "input": substitute(FEED[program.argument], names),
         **names,
     }

@@ -47,6 +47,18 @@ typedef char {name}_state_must_be_as_in_the_file[sizeof({name}_state) == {NAME}_
 """
 
 
+LATE = """
+ *   {name}_flush(&state, n, out);   after its last step, for n = 1 to {n}: the answers about its last steps
+ *
+ * The model reads {n} steps ahead. So a step gives the answer about the step {n} steps before it, and for the first {n}
+ * steps {NAME}_WAITING."""
+FLUSH = """
+
+/* After the last step: give the answer that comes n steps late, for n = 1 to {NAME}_LOOK_AHEAD, in order.
+ * {NAME}_WAITING: there is none, as the stream had fewer steps. Afterwards, only {name}_init may use the state. */
+int {name}_flush({name}_state *state, int32_t n, float *out);"""
+
+
 def generate_header(program: Program, name: str, file: str) -> str:
     """Generate the .h. file: its name."""
     model, NAME = program.model, name.upper()
@@ -85,6 +97,10 @@ def generate_header(program: Program, name: str, file: str) -> str:
             "labels": labels,
             "argument": step_argument(program),
             "input": describe_argument(program, NAME),
+            "late": LATE.format(name=name, NAME=NAME, n=late) if (late := model.look_ahead) else "",
+            "look_ahead": f"\n#define {NAME}_LOOK_AHEAD {late} /* steps that an answer is late */" if late else "",
+            "flush": FLUSH.format(name=name, NAME=NAME, n=late) if late else "",
+            "waiting": f",\n  {NAME}_WAITING = 3 /* not an error: there is no answer yet */" if late else "",
             "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.ids else f" {null}",
         },
     )
@@ -156,7 +172,27 @@ def format_step(program: Program, name: str) -> str:
     if program.ids == 1:
         checks.append("if (id < 0 || id >= {N}_IDS) return {N}_NO_SUCH_ID;")
     head = f"int {name}_step({name}_state *state, {step_argument(program)}, float *out)"
+    if program.model.look_ahead:
+        return format_late_step(program, name, head, checks)
     return format_function(head, [*checks, "state->steps += 1;", *program.step, "return {N}_OK;"], name)
+
+
+def format_late_step(program: Program, name: str, head: str, checks: list[str]) -> str:
+    """Format the functions of a model that looks ahead; a step and what follows the last one have the same layers."""
+    inside = f"static int advance({name}_state *state, {step_argument(program)}, float *out, int64_t late)"
+    whole = format_function(
+        inside, ["const int64_t count = state->steps + late;", *program.step, "return {N}_OK;"], name
+    )
+    more = [f"return advance(state, {program.argument}, out, 0);"]
+    step = format_function(head, [*checks, "state->steps += 1;", *more], name)
+    none = "0" if program.ids == 1 else "NULL"
+    flush = [
+        "if (!state || !out) return {N}_NULL;",
+        "if (n < 1 || n > {N}_LOOK_AHEAD) return {N}_WAITING;",
+        f"return advance(state, {none}, out, n);",
+    ]
+    end = format_function(f"int {name}_flush({name}_state *state, int32_t n, float *out)", flush, name)
+    return "\n".join([whole, step, end])
 
 
 def format_function(head: str, lines: list[str], name: str) -> str:

@@ -12,12 +12,12 @@ from typing import Any, Final
 from ...atomic import check, kind_from_start, replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
-from .build import MODES, build
+from .build import MODES, build, whole_reason
 from .proto import FILE_START
 from .standard import find_standard_node
 from .wire import Message
 
-__all__ = ["KIND", "LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
+__all__ = ["KIND", "LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report", "whole_reason"]
 SUFFIX: Final = ".onnx"
 OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
 KIND: Final = kind_from_start("a graph that tidegate export made", FILE_START)
@@ -72,8 +72,9 @@ def encode(model: Model, mode: str = "sequence") -> bytes:
 def build_message(model: Model, mode: str) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
-    if mode == "step" and (because := model.whole_window):
-        raise OptionError(f"mode is 'step', but the model does not stream, because {because}; use mode sequence")
+    if mode == "step" and (because := whole_reason(model)):
+        what = "the graph has no steps" if model.look_ahead else "the model does not stream"
+        raise OptionError(f"mode is 'step', but {what}, because {because}; use mode sequence")
     from ... import __version__
 
     message = build(model, mode, __version__)

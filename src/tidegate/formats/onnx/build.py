@@ -34,7 +34,7 @@ class ModelGraph:
         self.model, self.sequence, self.g = model, sequence, Operations()
         self.layers = model.layers
         (self.source,) = model.inputs.values()
-        self.streams = not model.whole_window
+        self.streams = not whole_reason(model)
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
         self.output_names: set[str] = set()
@@ -56,6 +56,7 @@ class ModelGraph:
         self.g.scope = "graph"
         self.add_outputs(ctx, y, next_states | self.next_steps(ctx, steps))
         doc = "Made by tidegate. T is time, B rows. To continue, feed each next.NAME back as NAME."
+        doc = doc if self.streams else "Made by tidegate. T is time, B rows, each of them whole."
         nodes, reads = prune(self.g.added, self.output_names)
         tensors = [tensor for name, tensor in self.g.tensors.items() if name in reads]
         return proto.graph("tidegate", nodes, self.inputs, self.outputs, tensors, doc)
@@ -162,6 +163,12 @@ def select_last(ctx: GraphContext, y: Tensor) -> Tensor:
     return g.apply("GatherND", g.apply("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
 
 
+def whole_reason(model: Model) -> str:
+    """Say why a graph of the model runs whole rows only, without states; "" if it continues from a state."""
+    late = f"its answers are {model.look_ahead} steps late and need the end of a row" if model.look_ahead else ""
+    return model.whole_window or late
+
+
 def metadata(model: Model, mode: str) -> dict[str, str]:
     """Return the file's metadata_props: JSON, except for the hashes and the mode."""
     document = model.document
@@ -172,7 +179,7 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
         "input": {key: v for key, v in source.to_json().items() if key != "vocabulary"},
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": document["streams"],
-        "state": [] if model.whole_window else model.state_schema,
+        "state": [] if whole_reason(model) else model.state_schema,
     }
     hashes = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash, "mode": mode}
     return hashes | {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}

@@ -14,18 +14,18 @@ def run(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the outputs [T, B, size] and, for a causal layer, the last k - 1 inputs of each row.
 
-    s: past [B, k - 1, inputs], for a causal layer. x: [T, B, inputs].
+    s: past [B, k - 1, inputs], for a causal layer; one that looks ahead runs whole rows. x: [T, B, inputs].
     """
     g, k, x = ctx.g, layer.window, ctx.zero_padding(x)
-    if layer.centred:
-        pads = g.int64s((k - 1) // 2, 0, 0, k // 2, 0, 0)
+    if layer.ahead:
+        pads = g.int64s(k - 1 - layer.ahead, 0, 0, layer.ahead, 0, 0)
         line = g.apply("Pad", x, pads)
     else:
         line = g.apply("Concat", g.apply("Transpose", s["past"], perm=[1, 0, 2]), x, axis=0)
     T = g.dim(x, 0)
     windows = [g.apply("Slice", line, g.int64s(j), g.apply("Add", T, g.int64s(j)), g.int64s(0)) for j in range(k)]
     y = layer.apply(g, dict(t), g.concat(windows))
-    return y, {} if layer.centred else {"past": next_past(ctx, line, k)}
+    return y, {} if layer.ahead else {"past": next_past(ctx, line, k)}
 
 
 def next_past(ctx: GraphContext, line: Tensor, k: int) -> Tensor:
