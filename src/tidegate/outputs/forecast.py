@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import ModelFileError, OptionError
 from ..expect import check_integer, check_list
-from ..features.series import HEADS, ForecastSpec
+from ..features.series import HEADS, ForecastSpec, SeriesTransform
 from ..limits import MAX_HORIZON, MAX_QUANTILES, MAX_WIDTH
 from ..strictjson import show
 from ..text_tables import format_count, join_names
@@ -46,6 +46,24 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     if own != (needed := count * (horizon if entry["head"] == "direct" else 1)):
         raise ModelFileError(f"{place}: needs {needed} numbers; its node gives {own}")
     return ForecastOutput(name, entry, width)
+
+
+def make_entry(transform: SeriesTransform, of: str) -> dict[str, Any]:
+    """Make the entry of what a transform forecasts, all but `from`. of: the name of its series among the inputs.
+
+    >>> make_entry(SeriesTransform(("load",), ("target",), forecast=ForecastSpec(2, (0.5,))), "x")["columns"]
+    ['load']
+    """
+    assert transform.forecast, "a transform that forecasts"
+    return {
+        "kind": "forecast",
+        "at": "step",
+        "of": of,
+        "columns": [transform.columns[c] for c in transform.find_columns("target")],
+        "horizon": transform.forecast.horizon,
+        "quantiles": list(transform.forecast.quantiles),
+        "head": transform.forecast.head,
+    }
 
 
 def check_quantiles(place: str, value: Any) -> None:

@@ -19,6 +19,7 @@ from ..errors import OptionError
 from ..layers import Layer
 from ..layers.pool import OVER
 from ..model import Model
+from ..outputs import make_entry
 from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
@@ -294,6 +295,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
+    layers = add_layers(made, len(labels))
     return output(
         options=made.options,
         rows=made.rows,
@@ -302,8 +304,8 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         inputs={"x": made.section},
         arrays=made.arrays,
         features=made.features,
-        layers=add_layers(made, len(labels)),
-        outputs={OUTPUT: output.make_output(labels)},
+        layers=layers,
+        outputs={OUTPUT: make_entry(labels, layers[-1].ends_in)},
         summaries=summaries,
         notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,

@@ -29,10 +29,7 @@ def tagger(scheme: str | None = "bio", labels: list[str] = TAGS) -> Model:
     }
     tags = {"kind": "tags", "at": "step", "labels": labels, "scores": "logits", "scheme": scheme, "part": [0, 5]}
     label = {"kind": "labels", "at": "end", "labels": ["no", "yes"], "scores": "logits", "calibration": None}
-    outputs = {
-        "tags": {**tags, "from": "layers.1"},
-        "label": {**label, "part": [5, 7], "from": "layers.1"},
-    }
+    outputs = {"tags": tags, "label": {**label, "part": [5, 7]}}
     document = assemble("tag", {}, {"x": {"kind": "ids", "size": 20}}, builder.layers, outputs, {})
     return Model(document, tensors)
 
