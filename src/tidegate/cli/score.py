@@ -2,7 +2,7 @@
 
 Columns have the names of those in training, unless you give --text or --label.
 Predictions are made by the native engine, as in use. If rows can have several
-labels, those with a probability of at least 0.5 are predicted.
+labels, those are predicted whose probability reaches the model's threshold.
 
 A forecaster is back-tested: at each step it forecasts from the steps up to
 there, and is compared to seasonal naive and ridge regression. If the file

@@ -264,11 +264,12 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Lab
 
 
 def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[str]) -> dict[str, dict[str, Any]]:
-    """Compute the metrics of answers about rows, by output name. truth: as `read_targets` gives it."""
+    """Compute the metrics of answers (`Scores`) about rows, by output name. truth: as `read_targets` gives it."""
     blank = np.zeros(len(labels), np.float32)
     scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
     empty = np.array([answer.values is None for answer in answers])
-    return {OUTPUT: {**_metrics.score(scores, list(truth[OUTPUT]), labels, empty), "empty": int(empty.sum())}}
+    metrics = _metrics.score(scores, list(truth[OUTPUT]), labels, empty, answers[0].threshold)
+    return {OUTPUT: {**metrics, "empty": int(empty.sum())}}
 
 
 # ---- training data
