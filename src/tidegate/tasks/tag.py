@@ -24,7 +24,7 @@ from ._options import check_options, option, restore_options
 from ._spans import follows_scheme
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
-from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, find_scheme, spread_tag
+from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, describe_unseen, find_scheme, spread_tag
 from .base import Flag, Indices, Question
 
 KIND: Final = "tag"
@@ -184,7 +184,8 @@ def summarise(source: Table, options: Options, tags: Sequence[str], labels: Sequ
 def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     """Make the `Problem` of a source. valid: rows that select the weights, instead of some of the source's.
 
-    A word of over 64 bytes is read in several steps; the first has its tag. Raises DataError.
+    A word of over 64 bytes is read in several steps; the first has its tag. Tags and labels of `valid` that the source
+    does not have count as wrong, and the notes name them. Raises DataError.
     """
     options = options.decide(len(source), valid is not None)
     samples = [read_sample(each, options) for each in (source, valid) if each is not None]
@@ -210,7 +211,9 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     builder.add("pool", over=POOLS)
     builder.add("dense", size=len(names) + len(labels), activation="none")
     outputs = make_outputs(names, scheme, labels)
-    sources = [each for each in (source, valid) if each is not None]
+    sources, notes = [each for each in (source, valid) if each is not None], part.notes
+    if valid is not None:
+        notes = [notes[0], [*describe_new(samples[1], names, labels), *notes[1]]]
     return Tagging(
         options=options,
         rows=Sentences(ids, targets, y if labels else None, hide_rates),
@@ -222,7 +225,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         layers=builder.layers,
         outputs=outputs,
         summaries=[summarise(each, options, names, labels) for each in sources],
-        notes=part.notes,
+        notes=notes,
         groups=part.groups,
         provenance={"judged_on": part.description},
         metric=Tagging.metric if follows_scheme(names) else "tag_accuracy",
@@ -240,6 +243,12 @@ def read_labels(samples: list[Sample], options: Options, path: str) -> tuple[Ind
     _labels.check_differ(y, labels, path, options.label)
     more = [_labels.single_targets(one.labels or [], options.label, labels, "wrong")[0] for one in samples[1:]]
     return np.concatenate([y, *more]), labels
+
+
+def describe_new(sample: Sample, tags: list[str], labels: list[str]) -> list[str]:
+    """Say which tags and labels of validation rows training does not have."""
+    notes = describe_unseen("tag", (tag for row in sample.tags for tag in row), tags)
+    return notes + describe_unseen("label", (name for _, name in sample.labels or []), labels)
 
 
 def make_outputs(names: list[str], scheme: str | None, labels: list[str]) -> dict[str, dict[str, Any]]:

@@ -138,6 +138,19 @@ def test_what_training_did_not_have_is_left_out_of_the_loss() -> None:
     )
 
 
+def test_what_training_did_not_have_is_counted_and_named() -> None:
+    words, tags = ["fly via oslo", "cost to rome", "list oslo"], ["O B-via O", "O O B-c", "B-act B-via"]
+    valid = table(words, tags, ["-", "fare", "fare"], "v.csv")
+    problem = prepare(valid=valid, label="label")
+    assert problem.notes[1][:2] == [
+        "3 of 8 tags do not occur in training ('B-via', 'B-act'): they count as wrong, and nothing is learnt from them",
+        "1 of 3 labels does not occur in training ('-'): it counts as wrong, and nothing is learnt from it",
+    ]
+    assert not any("not occur" in note for note in prepare(valid=valid).notes[0])
+    known = table(["fly to oslo"], ["O O B-c"], ["fare"], "v.csv")
+    assert prepare(valid=known, label="label").notes[1] == []
+
+
 def test_the_output_of_a_file_chooses_the_same_tags() -> None:
     output = make_output(prepare(label="label").outputs["tags"])
     assert output.follow(np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]], np.float32), 0).tolist() == [3, 1, 2]
