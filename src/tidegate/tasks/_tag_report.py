@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OptionError
 from ..text_tables import format_count, format_table, join_items
 from ._spans import follows_scheme, score_spans
 
@@ -41,10 +40,6 @@ class TagScores:
         if types := m.get("types"):
             parts.append(format_types(types, width))
         return "\n\n".join(parts)
-
-    def plot(self, path: str, force: bool) -> str:
-        """Raises OptionError: tags are not plotted."""
-        raise OptionError("--plot is for forecasters, but this model tags words; leave it out")
 
 
 def score_tags(

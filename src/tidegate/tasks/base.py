@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -254,6 +254,11 @@ class Scored(Protocol):
     def report(self, width: int) -> str:
         """Format the metrics for people. width: of the terminal."""
 
+
+@runtime_checkable
+class Plotted(Protocol):
+    """What `score` or `predict` returns as well, if the task adds the flag --plot to it."""
+
     def plot(self, path: str, force: bool) -> str:
         """Plot the result and return what was written, in words."""
 
@@ -286,9 +291,6 @@ class Predicted(Protocol):
 
     def format(self, width: int | None, unicode: bool) -> Iterable[str]:
         """Format the predictions for people. width: of the terminal, None if there is none."""
-
-    def plot(self, path: str, force: bool) -> None:
-        """Plot the predictions."""
 
 
 class Task(Protocol):
