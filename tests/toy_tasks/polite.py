@@ -22,6 +22,7 @@ KIND = "polite"
 VERB = "tells politeness"
 EXAMPLES = "  tidegate fit polite messages.csv --out polite.safetensors"
 INPUTS = {"text": _messages}
+FILES = ".csv"
 PREDICTED = (("text", "polite", "long"),)
 SCORE_FLAGS = (Flag("strict", "count a message without words as wrong", "politeness", kind=bool),)
 PREDICT_FLAGS: tuple[Flag, ...] = ()

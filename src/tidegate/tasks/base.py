@@ -296,14 +296,15 @@ class Predicted(Protocol):
 class Task(Protocol):
     """What a task's module has; see README.md.
 
-    inputs: the kinds of input that its models can have. verb: what a model does, in words: "this model VERB".
-    examples: command lines that `fit --help` shows.
+    inputs: the kinds of input that its models can have. files: the kinds of files that it reads, in words. verb: what
+    a model does, in words: "this model VERB". examples: command lines that `fit --help` shows.
     score_flags, predict_flags: what it adds to these commands. predicted: how the columns and keys of each kind of file
     begin that `predict` writes of it, by which such a file is known.
     """
 
     KIND: str
     INPUTS: Mapping[str, Any]
+    FILES: str
     VERB: str
     EXAMPLES: str
     SCORE_FLAGS: tuple[Flag, ...]

@@ -39,6 +39,7 @@ EXAMPLES = """\
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
+FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
 UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
@@ -61,7 +62,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         choices=tuple(INPUTS),
     )
     label_separator: str | None = option(
-        None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)"
+        None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)", metavar="TEXT"
     )
     window: int = option(
         0,
@@ -89,6 +90,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         None,
         f"how to pool steps for the label: any of {', '.join(OVER)}, separated by commas; default: "
         "last,mean,max,attention",
+        metavar="LIST",
     )
     smoothing: float | None = option(
         None, "label smoothing; default: 0.1, or 0 with --label-separator", least=0.0, most=0.9

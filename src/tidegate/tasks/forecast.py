@@ -49,6 +49,7 @@ KIND = "forecast"
 VERB = "forecasts"
 EXAMPLES = "  tidegate fit forecast load.csv --horizon 48 --out load.safetensors"
 INPUTS = {"series": _series}
+FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
 SCALED = "divide the errors of each channel by its standard deviation in training, so that they can be compared"
 SCORE_FLAGS = (
     Flag("start", "forecast from this step on: its number, or its time", "forecasters", "STEP", old_name="from"),

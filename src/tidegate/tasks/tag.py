@@ -34,6 +34,7 @@ EXAMPLES: Final = """\
       --out slots.safetensors
   tidegate fit tag train.conll --valid valid.conll --out names.safetensors"""
 INPUTS: Final[dict[str, Any]] = {"text": _messages}
+FILES: Final = ".csv, .tsv or .jsonl (also .gz), .parquet, or .conll (.bio, .iob)"
 PREDICTED: Final = (("text", "tokens", "tags"),)
 SCORE_FLAGS = (
     Flag("tokens", "column of tokens (default: as in training)", "taggers", "COLUMN"),
@@ -55,9 +56,11 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     unit: ClassVar[str] = "space"  # type: ignore[misc]
     skip_bad: ClassVar[bool] = False  # type: ignore[misc]
 
-    tokens: str = option("tokens", "column of tokens, separated by spaces")
-    tags: str = option("tags", "column of tags, one for each token, separated by spaces")
-    label: str | None = option(None, "column of labels, which the model then predicts too, one for each row")  # type: ignore[assignment]
+    tokens: str = option("tokens", "column of tokens, separated by spaces", metavar="COLUMN")
+    tags: str = option("tags", "column of tags, one for each token, separated by spaces", metavar="COLUMN")
+    label: str | None = option(
+        None, "column of labels, which the model then predicts too, one for each row", metavar="COLUMN"
+    )  # type: ignore[assignment]
     characters: bool = option(True, "also read the first and last characters of each word, and its shape")
     digits: str = option("shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
