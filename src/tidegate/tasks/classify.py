@@ -23,7 +23,7 @@ from ..outputs import make_entry
 from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._holdout import Source
+from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
@@ -52,7 +52,7 @@ report = report_fit
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
+class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
     """The options of a classifier. None: the default depends on the data; what is decided is recorded."""
 
     input: str | None = option(
@@ -121,18 +121,6 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
     )
     class_weights: str = option(
         "none", "balanced: give all classes the same weight whatever their size", choices=("none", "balanced")
-    )
-    hold_out: float | None = option(
-        None,
-        "share of rows held out to select the best weights; default: 0.1, at most 1,500 rows",
-        least=0.0001,
-        most=0.9,
-    )
-    refit_epochs: int | None = option(
-        None,
-        "further epochs at the end that also train on the held-out rows; default: a quarter of the epochs, or 0 with "
-        "--valid",
-        least=0,
     )
 
     def __post_init__(self) -> None:

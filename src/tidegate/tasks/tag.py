@@ -18,7 +18,7 @@ from ..layers import Builder
 from ..outputs.base import Answer, Answers
 from . import _classified_texts, _labels, _messages, _sizing
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._holdout import hold_out, number_keys
+from ._holdout import HoldOutOptions, hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
 from ._options import check_options, option, restore_options
 from ._spans import follows_scheme
@@ -49,7 +49,7 @@ report = report_fit
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
+class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     """The options of a tagger. None: the default depends on the data; what is decided is recorded."""
 
     text: ClassVar[str] = TAGS  # type: ignore[misc]  # not options of a tagger, whose words are given
@@ -74,18 +74,6 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     prefix: float = option(
         0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
-    )
-    hold_out: float | None = option(
-        None,
-        "share of rows held out to select the best weights; default: 0.1, at most 1,500 rows",
-        least=0.0001,
-        most=0.9,
-    )
-    refit_epochs: int | None = option(
-        None,
-        "further epochs at the end that also train on the held-out rows; default: a quarter of the epochs, or 0 with "
-        "--valid",
-        least=0,
     )
 
     def __post_init__(self) -> None:
