@@ -227,6 +227,14 @@ class Output(ABC):
         """
         raise NotImplementedError(f"a stream remembers nothing of an output of kind {self.kind}")
 
+    def follow_each(self, values: Floats, memories: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return what each of n streams remembers after one further step, int64 [n], as `follow` gives it.
+
+        values: the node's numbers [n, all]. memories: what the streams remember before it [n].
+        """
+        pairs = zip(values, memories.tolist(), strict=True)
+        return np.array([self.follow(row[None], memory)[-1] for row, memory in pairs], np.int64)
+
     def select_labels(self, scores: Array) -> list[list[str]]:
         """Return the labels of each row of scores [n, width], for an output that classifies."""
         raise NotImplementedError(f"an output of kind {self.kind} gives inputs no labels")

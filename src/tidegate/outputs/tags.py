@@ -140,18 +140,25 @@ class TagsOutput(Output):
             self.inside = np.array([label.startswith("I") for label in self.labels])
             indices = {label: i for i, label in enumerate(self.labels)}
             inner = [-1 if label == "O" else indices.get("I" + label[1:], -1) for label in self.labels]
-            self.inner = [-1, *inner]  # by memory: the tag that begins with I and may follow, or -1
+            self.inner = np.array([-1, *inner])  # by memory: the tag that begins with I and may follow, or -1
 
     def follow(self, values: Floats, memory: int) -> Indices:
         """Return 1 and the index of each step's tag: the largest number of those that may follow the tag before."""
         found = []
         for row in self.select(values):
             index = int(np.where(self.inside, LEAST, row).argmax())
-            inner = self.inner[memory]
+            inner = int(self.inner[memory])
             wins = inner >= 0 and (row[inner] > row[index] or (row[inner] == row[index] and inner < index))
             memory = 1 + (inner if wins else index)
             found.append(memory)
         return np.array(found, np.int64)
+
+    def follow_each(self, values: Floats, memories: Indices) -> Indices:
+        own, inner = self.select(values), self.inner[memories]
+        index, each = np.where(self.inside, LEAST, own).argmax(1), np.arange(len(own))
+        rival, best = own[each, inner], own[each, index]
+        wins = (inner >= 0) & ((rival > best) | ((rival == best) & (inner < index)))
+        return np.asarray(1 + np.where(wins, inner, index))
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
