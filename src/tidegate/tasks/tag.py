@@ -16,6 +16,7 @@ from ..features.text import Tokenizer, encode
 from ..features.word_features import NAMES
 from ..layers import Builder
 from ..outputs.base import Answer, Answers
+from ..text_tables import format_count
 from . import _classified_texts, _labels, _messages, _sizing
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, hold_out, number_keys
@@ -162,11 +163,12 @@ def split_words(options: Options, words: Sequence[str]) -> list[list[bytes]]:
     return [tokenizer.tokens(encode(word)) for word in words]
 
 
-def summarise(source: Table, options: Options, tags: Sequence[str], labels: Sequence[str]) -> str:
-    """Describe how a source and its columns are read."""
-    what = f"tokens: column {options.tokens!r}, tags: column {options.tags!r} ({len(tags)} tags)"
-    label = "" if options.label is None else f", label: column {options.label!r} ({len(labels)} labels)"
-    return f"{source.describe()}; {what}{label}"
+def summarise(source: Table, options: Options, sample: Sample) -> str:
+    """Describe how a source and its columns are read. sample: its rows."""
+    tags, labels = ({tag for row in sample.tags for tag in row}, {name for _, name in sample.labels or []})
+    what = f"tokens: column {options.tokens!r}, tags: column {options.tags!r} ({format_count(len(tags), 'tag')})"
+    of = f", label: column {options.label!r} ({format_count(len(labels), 'label')})" if labels else ""
+    return f"{source.describe()}; {what}{of}"
 
 
 # ---- training data
@@ -215,7 +217,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         features=None,
         layers=builder.layers,
         outputs=outputs,
-        summaries=[summarise(each, options, names, labels) for each in sources],
+        summaries=[summarise(each, options, one) for each, one in zip(sources, samples, strict=True)],
         notes=notes,
         groups=part.groups,
         provenance={"judged_on": part.description},
@@ -278,7 +280,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> TagScores:
     if sample.labels is not None:
         labels = [one.label_name() for one in found], [name for _, name in sample.labels]
     predicted = [one.word_tags() or [NO_TAG] * len(one.words) for one in found]
-    metrics = score_tags(predicted, sample.tags, model.outputs[TAGS].labels, labels)
+    metrics = score_tags(predicted, sample.tags, model.outputs[TAGS].labels, labels, model.labels)
     warning = warn_of_training_data(model.document["provenance"], source.sha256)
     return TagScores({**metrics, "warning": warning})
 
