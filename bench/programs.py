@@ -170,9 +170,10 @@ def main() -> None:
             f"{r['kernel_us']:8.2f} us, operations {r['ratio']:.2f} times that ({low:.2f} to {high:.2f})"
         )
     for r in attention:
+        low, high = r["quartiles"]
         print(
-            f"{r['case']}, {r['target']}: {r['us']:.1f} us a step, torch {r['torch_us']:.1f} us, {r['ratio']:.2f} times "
-            f"as long ({r['quartiles'][0]:.2f} to {r['quartiles'][1]:.2f}); errors {r['error']:.1e}, {r['torch_error']:.1e}"
+            f"{r['case']}, {r['target']}: {r['us']:.1f} us a step; torch {r['torch_us']:.1f} us, {r['ratio']:.2f} times that "
+            f"({low:.2f} to {high:.2f}); errors {r['error']:.1e} and {r['torch_error']:.1e}"
         )
     figures = {"rounds": options.rounds, "rows": rows, "attention": attention}
     record.write(options.out, "programs", record.with_provenance(figures, "torch"))

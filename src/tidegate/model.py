@@ -24,7 +24,6 @@ from .tape import Tape
 from .tensors import Array, hash_parts
 
 KEY: Final = "tidegate"
-LABEL_THRESHOLD: Final = 0.5  # a label of a multi-label model applies if its probability is at least this
 KIND: Final = safetensors.kind_from_key(KEY, "a tidegate model file")
 HASHED_KEYS: Final = ("tapes", "inputs", "graphs", "outputs", "decoders")
 HASHED_KEYS_1: Final = ("tapes", "layers", "input", "labels")  # of format 1

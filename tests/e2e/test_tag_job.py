@@ -87,7 +87,7 @@ def test_what_training_did_not_have_counts_as_wrong(job: Job, tidegate: Run, tmp
         ("fly from rome to bonn", "O O B-from O B-to", "-"),
     ]
     found = json.loads(output(tidegate("score", str(job.model), str(written(tmp_path / "t.csv", rows)), "--json")))
-    assert (found["unseen_tags"], found["types"]["via"]["recall"]) == (1, 0)
+    assert (found["unseen_tags"], found["unseen_labels"], found["types"]["via"]["recall"]) == (1, 1, 0)
     assert (found["accuracy"], found["tag_accuracy"], found["sentence_accuracy"]) == (0.5, 0.9, 0)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from tidegate import cells, layers
 from tidegate.document import assemble as document_of
-from tidegate.document.upgrade import upgrade_input, upgrade_outputs
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
 from tidegate.model import Model
+from tidegate.outputs import forecast, make_entry
 from tidegate.runtime.offline import make_runner
 from tidegate.runtime.state import make_initial
 from tidegate.tape import Tape
@@ -182,7 +182,8 @@ def series(
         {**recurrent(transform.features, H, "gru"), "kind": kind},
         {"kind": "dense", "inputs": width, "size": outputs, "activation": "none"},
     ]
-    document, tensors = assemble(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed)
+    outputs_of = {"forecast": forecast.make_entry(transform, "x")} if transform.forecast else None
+    document, tensors = assemble(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed, outputs_of)
     return document, tensors | arrays
 
 
@@ -198,18 +199,21 @@ def assemble(
     tapes: dict[str, Tape],
     labels: list[str] | None,
     seed: int,
+    outputs: dict[str, Any] | None = None,
 ) -> Parts:
-    """Make the document for these layers, and random weights of both signs, no two of them equal."""
+    """Make the document for these layers, and random weights of both signs, no two of them equal.
+
+    outputs: their entries; None: one of the labels, or of plain numbers without labels.
+    """
     rng, tensors, builder = np.random.default_rng(seed), {}, layers.Builder(source.get("features"))
     builder.tapes |= tapes
     for node in chain:
         layer = builder.add(**node)
         for role, shape in layer.shapes().items():
             tensors[layer.tensors[role]] = rng.normal(0, 0.6, shape).astype(np.float32)
-    outputs = upgrade_outputs(source, layers.to_nodes(builder.layers), labels)
+    outputs = outputs or {"label" if labels else "values": make_entry(labels, builder.layers[-1].ends_in)}
     provenance = {"made_by": "tests/golden/make.py", "seed": seed}
-    document = document_of(task, {}, {"x": upgrade_input(source)}, builder.layers, outputs, provenance)
-    return document, tensors
+    return document_of(task, {}, {"x": source}, builder.layers, outputs, provenance), tensors
 
 
 def with_empty_check(parts: Parts) -> Parts:

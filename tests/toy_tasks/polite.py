@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tidegate.data.table import Table
-from tidegate.errors import OptionError
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
@@ -23,6 +22,7 @@ KIND = "polite"
 VERB = "tells politeness"
 EXAMPLES = "  tidegate fit polite messages.csv --out polite.safetensors"
 INPUTS = {"text": _messages}
+FILES = ".csv"
 PREDICTED = (("text", "polite", "long"),)
 SCORE_FLAGS = (Flag("strict", "count a message without words as wrong", "politeness", kind=bool),)
 PREDICT_FLAGS: tuple[Flag, ...] = ()
@@ -137,9 +137,6 @@ class Score:
     def report(self, width: int) -> str:
         return f"{self.right} of {self.rows} right"
 
-    def plot(self, path: str, force: bool) -> str:
-        raise OptionError("--plot is not for politeness; leave it out")
-
 
 def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> Score:
     options = restore_options(Options, predictor.model.document["task"]["options"])
@@ -169,9 +166,6 @@ class Told:
 
     def format(self, width: int | None, unicode: bool) -> Iterator[str]:
         return ("\t".join(row) for row in self.rows())
-
-    def plot(self, path: str, force: bool) -> None:
-        raise OptionError("--plot is not for politeness; leave it out")
 
 
 def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Told:

@@ -25,8 +25,8 @@ TESTS = Path(__file__).parents[1]
 SIGNS = "... --- ..."
 INPUT = {"kind": "morse", "longest": 3}
 OUTPUTS = {
-    "panic": {"kind": "alarm", "from": "layers.2", "at": "step", "part": [0, 1], "limit": 0.0},
-    "letters": {"kind": "values", "from": "layers.2", "at": "step", "part": [1, 3], "labels": ["vowel", "consonant"]},
+    "panic": {"kind": "alarm", "at": "step", "part": [0, 1], "limit": 0.0},
+    "letters": {"kind": "values", "at": "step", "part": [1, 3], "labels": ["vowel", "consonant"]},
 }
 
 

@@ -15,12 +15,6 @@ from ..tasks.base import Flag
 from ._parser import FilePath, Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
-STRINGS = {
-    **dict.fromkeys(("text", "label", "group", "time", "id"), "COLUMN"),
-    **dict.fromkeys(("values", "targets", "known", "static"), "COLUMNS"),
-    **dict.fromkeys(("quantiles", "calendar", "dialect", "pool"), "LIST"),
-    "label_separator": "TEXT",
-}
 
 
 def add_options(parser: argparse.ArgumentParser, options: type) -> None:
@@ -98,7 +92,7 @@ def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
         return
     choices = field.metadata.get("choices")
-    metavar = None if choices else STRINGS.get(field.name, METAVARS[kind])
+    metavar = None if choices else field.metadata.get("metavar") or METAVARS[kind]
     group.add_argument(
         flag,
         dest=field.name,

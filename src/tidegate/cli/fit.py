@@ -35,18 +35,13 @@ def add_flags(parser: Parser) -> None:
         task_parser = task_parsers.add_parser(
             name, help=summary, description=summary + ".", examples=task.EXAMPLES, usage=USAGE.format(name)
         )
-        add_common_flags(task_parser)
+        add_common_flags(task_parser, task.FILES)
         _flags.add_options(task_parser, task.Options)
 
 
-def add_common_flags(parser: Parser) -> None:
-    """Add the flags that all tasks have."""
-    parser.add_argument(
-        "train",
-        metavar="FILE",
-        action=FilePath,
-        help="data: .csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder",
-    )
+def add_common_flags(parser: Parser, files: str) -> None:
+    """Add the flags that all tasks have. files: the kinds of files that a task reads, in words."""
+    parser.add_argument("train", metavar="FILE", action=FilePath, help=f"data: {files}")
     parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="model file to write")
     parser.add_argument("--valid", metavar="FILE", action=FilePath, help="data that chooses the best weights")
     parser.add_argument(

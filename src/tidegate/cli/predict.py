@@ -3,8 +3,8 @@
 Give messages with --message, as the rows of a file, or with - as lines on
 stdin; give series as a file. A file is .csv, .tsv or .jsonl (also .gz) or
 .parquet, and for series also .npz or a folder. If rows can have several labels,
-those with a probability of at least 0.5 are printed. A forecaster prints its
-quantiles for each step ahead, and a chart if stdout is a terminal.
+those are printed whose probability reaches the model's threshold. A forecaster
+prints its quantiles for each step ahead, and a chart if stdout is a terminal.
 
 With --out the predictions go to a file instead. A .csv or .parquet file has one
 row for each message or series, and for a forecast one for each step ahead; a
@@ -63,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     predictor = load(args.model, **_precision.load_arguments(args))
     predicted = task.predict(predictor, make_question(args), flags)
     if plot:
-        predicted.plot(plot, args.force)
-        print(f"wrote {plot}", file=sys.stderr)
+        print(f"wrote {predicted.plot(plot, args.force)}", file=sys.stderr)
     for warning in predicted.warnings:
         print(warning, file=sys.stderr)
     if args.out:

@@ -2,7 +2,7 @@
 
 Columns have the names of those in training, unless you give --text or --label.
 Predictions are made by the native engine, as in use. If rows can have several
-labels, those with a probability of at least 0.5 are predicted.
+labels, those are predicted whose probability reaches the model's threshold.
 
 A forecaster is back-tested: at each step it forecasts from the steps up to
 there, and is compared to seasonal naive and ridge regression. If the file
@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..tasks.base import Plotted, Scored
 from . import _console, _flags, _precision
 from ._inputs import find_task
 from ._parser import FilePath, Parser
-
-if TYPE_CHECKING:
-    from ..tasks.base import Scored
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
@@ -49,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         _flags.check_plot(plot, [args.model, args.file], args.force)
     scored = measure(args.model, args.file, flags, **_precision.load_arguments(args))
     if plot:
+        assert isinstance(scored, Plotted), "a task with the flag --plot"
         print(f"wrote {scored.plot(plot, args.force)}", file=sys.stderr)
     if args.json:
         _console.print_json(scored.as_dict())

@@ -33,8 +33,8 @@ from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
 from . import baselines
-from .graph import GRAPH, INPUT, check_names, read_layers
-from .upgrade import chain_nodes, read_format
+from .graph import GRAPH, INPUT, chain_nodes, check_names, read_layers
+from .upgrade import read_format
 
 FORMAT: Final = 2
 KEYS: Final = (
@@ -115,20 +115,23 @@ def assemble(
 ) -> Document:
     """Make the document of a model, with its state, and without a check.
 
-    kind, options: of the task. inputs, outputs: entries by name. layers: the nodes of the model's graph, in order.
+    kind, options: of the task. inputs, outputs: entries by name, those of outputs without `from`: they are of the last
+    node. layers: the nodes of the model's graph, in order.
 
-    >>> entry = {"kind": "values", "from": "layers.0", "at": "step", "labels": None}
+    >>> entry = output_room.make_entry(None, "")
     >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
     >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {})
     >>> document["graphs"]["layers"]["nodes"]
     [{'layer': 'softmax', 'from': ['x'], 'size': 2, 'tensors': {}}]
+    >>> document["outputs"]["values"]["from"]
+    'layers.0'
     """
     return {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
-        "graphs": {"layers": {"clock": "x", "nodes": chain_nodes(to_nodes(layers))}},
-        "outputs": dict(outputs),
+        "graphs": {GRAPH: {"clock": INPUT, "nodes": chain_nodes(to_nodes(layers))}},
+        "outputs": {name: {**entry, "from": f"{GRAPH}.{len(layers) - 1}"} for name, entry in outputs.items()},
         "decoders": {},
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
         "state": state_schema(layers),

@@ -47,6 +47,22 @@ def check_node(i: int, node: Any) -> None:
         raise ModelFileError(f"{place}.from: is {show(node['from'])}; expected {source}, as nodes form a chain")
 
 
+def chain_nodes(layers: list[Document]) -> list[Document]:
+    """Return layers as the nodes of a graph, each of which reads the one before.
+
+    >>> chain_nodes([{"kind": "embed", "rows": 9, "size": 2}, {"kind": "norm", "size": 2, "eps": 1e-5}])[1]
+    {'layer': 'norm', 'from': [0], 'size': 2, 'eps': 1e-05}
+    """
+    return [
+        {
+            "layer": layer.get("kind"),
+            "from": [i - 1] if i else [INPUT],
+            **{k: v for k, v in layer.items() if k != "kind"},
+        }
+        for i, layer in enumerate(layers)
+    ]
+
+
 def read_layers(document: Document) -> list[Document]:
     """Return the nodes of a document's graph, in order, as layers: `kind` for `layer`, and without `from`.
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ModelFileError
 from ..expect import check_integer, check_keys, check_list, check_object
 from ..strictjson import show
+from .graph import chain_nodes
 
 Document = dict[str, Any]
 
@@ -56,18 +57,6 @@ def upgrade_input(section: Document) -> Document:
     return entry
 
 
-def chain_nodes(layers: list[Document]) -> list[Document]:
-    """Return the layers of format 1 as the nodes of a graph, each of which reads the one before.
-
-    >>> chain_nodes([{"kind": "embed", "rows": 9, "size": 2}, {"kind": "norm", "size": 2, "eps": 1e-5}])[1]
-    {'layer': 'norm', 'from': [0], 'size': 2, 'eps': 1e-05}
-    """
-    return [
-        {"layer": layer.get("kind"), "from": [i - 1] if i else ["x"], **{k: v for k, v in layer.items() if k != "kind"}}
-        for i, layer in enumerate(layers)
-    ]
-
-
 def upgrade_outputs(section: Document, layers: list[Document], labels: Any) -> Document:
     """Return the outputs that format 1 described in its input, or left to be guessed from the last layer."""
     source = f"layers.{len(layers) - 1}"
@@ -79,7 +68,7 @@ def upgrade_outputs(section: Document, layers: list[Document], labels: Any) -> D
         return {"values": {"kind": "values", "from": source, "at": "step", "labels": None}}
     common = {"from": source, "at": "end", "labels": labels, "scores": "given", "calibration": None}
     if layers[-1].get("kind") == "dense" and layers[-1].get("activation") == "sigmoid":
-        return {"labels": {"kind": "multilabel", **common, "threshold": THRESHOLD_1}}
+        return {"label": {"kind": "multilabel", **common, "threshold": THRESHOLD_1}}
     return {"label": {"kind": "labels", **common}}
 
 

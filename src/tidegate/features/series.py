@@ -66,7 +66,7 @@ class ColumnIndices(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesTransform:
-    """The `input` section of a model file for series: converts raw steps to rows.
+    """An entry of kind `series` in a model file, with what an output forecasts of it: converts raw steps to rows.
 
     names: those of the series that `mean` and `deviation` [series, columns] belong to; None if all series are treated
     alike. A mean without deviations only replaces missing numbers at the start (policy "mask"); with deviations it
@@ -316,7 +316,7 @@ class SeriesTransform:
     # ---- the model file
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
-        """Return the `input` section of a document, and its tensors."""
+        """Return the entry in a document, and its tensors. What is forecast stands in the entry of an output."""
         tensors: dict[str, Floats] = {}
         scale: dict[str, Any] | None = None
         if self.mean is not None:
@@ -327,14 +327,11 @@ class SeriesTransform:
         section: dict[str, Any] = {
             "kind": "series",
             "columns": list(self.columns),
-            "roles": list(self.roles),
+            "roles": ["past" if role == "target" else role for role in self.roles],
             "calendar": list(self.calendar),
             "missing": self.missing,
             "scale": scale,
             "window": None if self.window is None else self.window.to_json(),
-            "answer": None
-            if self.forecast is None
-            else {**vars(self.forecast), "quantiles": list(self.forecast.quantiles)},
             "features": self.features,
         }
         if self.zone is not None:
@@ -344,7 +341,7 @@ class SeriesTransform:
 
     @classmethod
     def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> SeriesTransform:
-        """Make a transform from a valid `input` section and its tensors."""
+        """Make a transform from a valid entry and its tensors. It forecasts nothing; `SeriesInput.serve` adds that."""
         transform = cls(
             tuple(section["columns"]),
             tuple(section["roles"]),
@@ -352,9 +349,6 @@ class SeriesTransform:
             section["missing"],
             window=None if section["window"] is None else Window(**section["window"]),
         )
-        if (answer := section.get("answer")) is not None:
-            spec = ForecastSpec(answer["horizon"], tuple(answer["quantiles"]), answer["head"])
-            transform = replace(transform, forecast=spec)
         if (times := section.get("times")) is not None:
             frequency = None if times["frequency"] is None else Frequency(**times["frequency"])
             transform = replace(transform, zone=times["zone"] or "", frequency=frequency)

@@ -13,11 +13,11 @@ import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from ..document import assemble
-from ..document.upgrade import upgrade_outputs
 from ..errors import ModuleError, OptionError
-from ..layers import Builder, Layer, to_nodes
+from ..layers import Builder, Layer
 from ..layers.dense import Dense
 from ..model import Model
+from ..outputs import make_entry
 from . import torch_rnn
 from .final import FinalStates
 from .scale import Scale
@@ -312,13 +312,13 @@ class ModelBuilder:
         self.add_layer(path, self.last.width, "softmax", {})
 
     def build(self, labels: Sequence[str] | None) -> Model:
-        layers, names = self.chain.layers, None if labels is None else list(labels)
+        layers = self.chain.layers
         document = assemble(
             "encode" if labels is None else "classify",
             {},
             {"x": self.input},
             layers,
-            upgrade_outputs(self.input, to_nodes(layers), names),
+            {"values" if labels is None else "label": make_entry(labels, layers[-1].ends_in)},
             {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
         )
         return Model(document, self.tensors)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelFileError
 from ..expect import check_object
 from ..strictjson import show
+from ._label_names import GIVEN
+from ._scores import THRESHOLD as THRESHOLD
 from ._scores import Scores as Scores
 from .base import Answer as Answer
 from .base import Answers as Answers
@@ -44,6 +46,22 @@ def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Outpu
         raise ModelFileError(f"{place}.kind: is {show(kind)}; expected one of {', '.join(kinds())}")
     output: Output = importlib.import_module(f"{__name__}.{kind}").parse(name, entry, width, inputs)
     return output
+
+
+def make_entry(labels: Sequence[str] | None, ends_in: str) -> dict[str, Any]:
+    """Make the entry of labels, or of plain numbers without labels, all but `from`.
+
+    ends_in: the function that the last layer ends in; see `Layer.ends_in`. With a sigmoid, an input has several labels.
+
+    >>> make_entry(["rain", "wind"], "sigmoid")["kind"], make_entry(None, "")
+    ('multilabel', {'kind': 'values', 'at': 'step', 'labels': None})
+    """
+    if labels is None:
+        return {"kind": "values", "at": "step", "labels": None}
+    common = {"at": "end", "labels": list(labels), "scores": GIVEN, "calibration": None}
+    if ends_in == "sigmoid":
+        return {"kind": "multilabel", **common, "threshold": THRESHOLD}
+    return {"kind": "labels", **common}
 
 
 def describe_numbers(outputs: Iterable[Output]) -> str:

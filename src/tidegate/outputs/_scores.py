@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .base import NOT_FINITE, Answer, is_finite, shortest_decimals
+from .base import LazyAnswer, shortest_decimals
 
 THRESHOLD: Final = 0.5
 
@@ -29,12 +29,13 @@ def select_labels(
     return [[labels[i] for i in np.flatnonzero(row)] for row in values >= threshold]
 
 
-class Scores(Answer):
+class Scores(LazyAnswer[Floats]):
     """The model's output after a step, or the reason why there is none yet.
 
     values: float32 [outputs], or None; if one is not finite, they become None, with a reason. reason: why values is
     None, else "". labels: the names of the outputs, or None. multi_label: whether an input may have any number of
-    labels: those with a value of at least `threshold`. convert: makes the numbers of `values` when they are first read.
+    labels: those with a value of at least `threshold`. convert: makes the values from those given, when they are first
+    read; None: copies them.
 
     >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
     >>> scores.label, scores.score, scores.top(1)
@@ -45,7 +46,7 @@ class Scores(Answer):
     ['rain', 'wind']
     """
 
-    __slots__ = ("_convert", "_is_settled", "_reason", "_values", "labels", "multi_label", "threshold")
+    __slots__ = ("_convert", "labels", "multi_label", "threshold")
 
     def __init__(
         self,
@@ -56,37 +57,14 @@ class Scores(Answer):
         threshold: float = THRESHOLD,
         convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        self._values, self._reason, self._is_settled, self._convert = values, reason, values is None, convert
-        self.labels, self.multi_label, self.threshold = labels, multi_label, threshold
+        super().__init__(values, reason)
+        self.labels, self.multi_label, self.threshold, self._convert = labels, multi_label, threshold, convert
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Scores, (self.values, self.labels, self.reason, self.multi_label, self.threshold)
 
-    @property
-    def values(self) -> Floats | None:
-        """The numbers: float32 [outputs], or None."""
-        if not self._is_settled:
-            self._settle()
-        return self._values
-
-    @property
-    def reason(self) -> str:
-        """Why there are no values; "" if there are."""
-        if not self._is_settled:
-            self._settle()
-        return self._reason
-
-    def _settle(self) -> None:
-        """Copy the values, which may be a stream's own, or give a reason if one is not finite. A push does not wait."""
-        values = self._values
-        if values is not None and self._convert is not None:
-            values = self._convert(values)
-        if values is not None and is_finite(values):
-            self._values = values.copy()
-        elif values is not None:
-            self._reason = NOT_FINITE
-            self._values = None
-        self._is_settled = True
+    def _make(self, source: Floats) -> Floats:
+        return source.copy() if self._convert is None else self._convert(source)
 
     @property
     def label(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from ..strictjson import show
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
+Numbers = TypeVar("Numbers", bound=Array)
 
 COMMON: Final = ("kind", "from", "at")
 NOT_FINITE: Final = "the result is not a finite number, because the input was not finite or too large; end the stream"
@@ -75,6 +76,44 @@ class Answer(ABC):
 def restore_step(step: int, make: Callable[..., Answer], arguments: tuple[Any, ...]) -> Answer:
     """Make the copy of an answer that was pickled."""
     return make(*arguments).at_step(step)
+
+
+class LazyAnswer(Answer, Generic[Numbers]):
+    """An answer whose numbers are made when they or the reason are first read, so that a push does not wait for them.
+
+    source: what `_make` makes the numbers from; None: there are none, for this reason. Numbers of which one is not
+    finite become None, with a reason.
+
+    `_content` is the source, and later values and reason in one tuple. A single assignment puts the tuple in place, so
+    threads can read an answer at the same time; and where `_make` fails, the next reader tries again.
+    """
+
+    __slots__ = ("_content",)
+
+    def __init__(self, source: Any, reason: str = "") -> None:
+        self._content = (None, reason) if source is None else source
+
+    @abstractmethod
+    def _make(self, source: Any) -> Numbers:
+        """Make the numbers, and leave the source as it is."""
+
+    def _settle(self) -> tuple[Numbers | None, str]:
+        """Return values and reason, and work them out if they have not been read yet."""
+        content: Any = self._content
+        if not isinstance(content, tuple):
+            values = self._make(content)
+            content = self._content = (values, "") if is_finite(values) else (None, NOT_FINITE)
+        return content[0], content[1]
+
+    @property
+    def values(self) -> Numbers | None:
+        """The numbers, or None."""
+        return self._settle()[0]
+
+    @property
+    def reason(self) -> str:
+        """Why there are no values; "" if there are."""
+        return self._settle()[1]
 
 
 class Answers(Answer):
@@ -207,6 +246,14 @@ class Output(ABC):
         pure, and gives the same for steps together and one by one.
         """
         raise NotImplementedError(f"a stream remembers nothing of an output of kind {self.kind}")
+
+    def follow_each(self, values: Floats, memories: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return what each of n streams remembers after one further step, int64 [n], as `follow` gives it.
+
+        values: the node's numbers [n, all]. memories: what the streams remember before it [n].
+        """
+        pairs = zip(values, memories.tolist(), strict=True)
+        return np.array([self.follow(row[None], memory)[-1] for row, memory in pairs], np.int64)
 
     def select_labels(self, scores: Array) -> list[list[str]]:
         """Return the labels of each row of scores [n, width], for an output that classifies."""

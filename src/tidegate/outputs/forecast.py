@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from ..errors import ModelFileError, OptionError
 from ..expect import check_integer, check_list
-from ..features.series import HEADS, ForecastSpec
+from ..features.series import HEADS, ForecastSpec, SeriesTransform
 from ..limits import MAX_HORIZON, MAX_QUANTILES, MAX_WIDTH
 from ..strictjson import show
 from ..text_tables import format_count, join_names
-from .base import NOT_FINITE, Answer, Context, Output, check_common, is_finite
+from .base import Context, LazyAnswer, Output, check_common
 
 ROUNDING: Final = 1e-12  # levels that differ by less are the same
 
@@ -46,6 +46,24 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     if own != (needed := count * (horizon if entry["head"] == "direct" else 1)):
         raise ModelFileError(f"{place}: needs {needed} numbers; its node gives {own}")
     return ForecastOutput(name, entry, width)
+
+
+def make_entry(transform: SeriesTransform, of: str) -> dict[str, Any]:
+    """Make the entry of what a transform forecasts, all but `from`. of: the name of its series among the inputs.
+
+    >>> make_entry(SeriesTransform(("load",), ("target",), forecast=ForecastSpec(2, (0.5,))), "x")["columns"]
+    ['load']
+    """
+    assert transform.forecast, "a transform that forecasts"
+    return {
+        "kind": "forecast",
+        "at": "step",
+        "of": of,
+        "columns": [transform.columns[c] for c in transform.find_columns("target")],
+        "horizon": transform.forecast.horizon,
+        "quantiles": list(transform.forecast.quantiles),
+        "head": transform.forecast.head,
+    }
 
 
 def check_quantiles(place: str, value: Any) -> None:
@@ -120,7 +138,7 @@ class ForecastOutput(Output):
         return Forecast(lambda: self.convert(values[None], context.scaling)[0], self.spec.quantiles, self.columns)
 
 
-class Forecast(Answer):
+class Forecast(LazyAnswer[Floats]):
     """Quantiles of each target at each step ahead, in the data's units, or the reason why there are none yet.
 
     values: float64 [horizon, targets, quantiles], or None; or a function that returns them, called when they or the
@@ -138,7 +156,7 @@ class Forecast(Answer):
     Source: Chernozhukov, Fernández-Val and Galichon 2010, Quantile and probability curves without crossing.
     """
 
-    __slots__ = ("_content", "columns", "quantiles")
+    __slots__ = ("columns", "quantiles")
 
     def __init__(
         self,
@@ -147,31 +165,14 @@ class Forecast(Answer):
         columns: Sequence[str],
         reason: str = "",
     ) -> None:
-        self._content: tuple[Floats | None, str] | Floats | Callable[[], Floats] = (
-            (None, reason) if values is None else values
-        )
+        super().__init__(values, reason)
         self.quantiles, self.columns = list(quantiles), list(columns)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Forecast, (self.values, self.quantiles, self.columns, self.reason)
 
-    @property
-    def values(self) -> Floats | None:
-        """The quantiles: float64 [horizon, targets, quantiles], or None."""
-        return self._settle()[0]
-
-    @property
-    def reason(self) -> str:
-        """Why there is no forecast; "" if there is."""
-        return self._settle()[1]
-
-    def _settle(self) -> tuple[Floats | None, str]:
-        """Return values and reason, and work them out if they have not been read yet. A push does not wait for it."""
-        content = self._content
-        if not isinstance(content, tuple):
-            values = content() if callable(content) else content
-            content = self._content = (values, "") if is_finite(values) else (None, NOT_FINITE)
-        return content
+    def _make(self, source: Floats | Callable[[], Floats]) -> Floats:
+        return source() if callable(source) else source
 
     @property
     def median(self) -> Floats:

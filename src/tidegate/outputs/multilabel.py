@@ -48,8 +48,10 @@ class MultilabelOutput(Output):
         return sigmoid(own) if self.from_logits else own
 
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
-        scores = None if reason or values is None else self.convert(values)
-        return Scores(scores, self.labels, reason, True, self.threshold)
+        if reason or values is None:
+            return Scores(None, self.labels, reason, True, self.threshold)
+        convert = sigmoid if self.from_logits else None
+        return Scores(self.select(values), self.labels, "", True, self.threshold, convert)
 
     def select_labels(self, scores: Floats) -> list[list[str]]:
         return select_labels(scores, self.labels, True, self.threshold)

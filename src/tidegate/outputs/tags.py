@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import ModelFileError
 from ..strictjson import show
 from ._label_names import LOGITS, check_label_names, check_scores, softmax
-from .base import NOT_FINITE, Answer, Context, Output, check_common, is_finite, shortest_decimals
+from .base import Context, LazyAnswer, Output, check_common, shortest_decimals
 
 BIO: Final = "bio"
 SCHEMES: Final = (None, BIO)
@@ -51,12 +51,12 @@ def check_scheme(place: str, entry: dict[str, Any], inputs: Mapping[str, Any]) -
         raise ModelFileError(f"{place}: is {BIO!r}, but every tag begins with I; expected one that can be the first")
 
 
-class Tags(Answer):
+class Tags(LazyAnswer[Floats]):
     """The tags of one step or several, or the reason why there are none.
 
     values: float32 [T, tags], the probability of each tag after each step, or None. reason: why values is None, else
     "". labels: the names of all tags. chosen: int64 [T], the index of each step's tag; None: that of the largest
-    probability. logits: the values are converted to probabilities when they are first read.
+    probability. convert: makes the values from those given, when they are first read; None: copies them.
 
     >>> tags = Tags(np.array([[0.25, 0.75], [1.0, 0.0]], np.float32), ["O", "B-city"])
     >>> tags.tags, tags.scores
@@ -65,7 +65,7 @@ class Tags(Answer):
     {'tags': ['B-city', 'O'], 'scores': [0.75, 1.0]}
     """
 
-    __slots__ = ("_chosen", "_is_settled", "_logits", "_reason", "_values", "labels")
+    __slots__ = ("_chosen", "_convert", "labels")
 
     def __init__(
         self,
@@ -73,34 +73,16 @@ class Tags(Answer):
         labels: list[str],
         reason: str = "",
         chosen: Indices | None = None,
-        logits: bool = False,
+        convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        self._values, self.labels, self._reason, self._is_settled = values, labels, reason, values is None
-        self._chosen, self._logits = chosen, logits
+        super().__init__(values, reason)
+        self.labels, self._chosen, self._convert = labels, chosen, convert
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tags, (self.values, self.labels, self.reason, self._chosen)
 
-    @property
-    def values(self) -> Floats | None:
-        """The probability of each tag after each step: float32 [T, tags], or None."""
-        if not self._is_settled:
-            self._settle()
-        return self._values
-
-    @property
-    def reason(self) -> str:
-        """Why there are no values; "" if there are."""
-        if not self._is_settled:
-            self._settle()
-        return self._reason
-
-    def _settle(self) -> None:
-        """Convert the values, or give a reason if one is not finite. A push does not wait for it."""
-        if self._values is not None:
-            values = softmax(self._values) if self._logits else self._values
-            self._values, self._reason = (values, "") if is_finite(values) else (None, NOT_FINITE)
-        self._is_settled = True
+    def _make(self, source: Floats) -> Floats:
+        return source.copy() if self._convert is None else self._convert(source)
 
     @property
     def chosen(self) -> Indices | None:
@@ -158,18 +140,25 @@ class TagsOutput(Output):
             self.inside = np.array([label.startswith("I") for label in self.labels])
             indices = {label: i for i, label in enumerate(self.labels)}
             inner = [-1 if label == "O" else indices.get("I" + label[1:], -1) for label in self.labels]
-            self.inner = [-1, *inner]  # by memory: the tag that begins with I and may follow, or -1
+            self.inner = np.array([-1, *inner])  # by memory: the tag that begins with I and may follow, or -1
 
     def follow(self, values: Floats, memory: int) -> Indices:
         """Return 1 and the index of each step's tag: the largest number of those that may follow the tag before."""
         found = []
         for row in self.select(values):
             index = int(np.where(self.inside, LEAST, row).argmax())
-            inner = self.inner[memory]
+            inner = int(self.inner[memory])
             wins = inner >= 0 and (row[inner] > row[index] or (row[inner] == row[index] and inner < index))
             memory = 1 + (inner if wins else index)
             found.append(memory)
         return np.array(found, np.int64)
+
+    def follow_each(self, values: Floats, memories: Indices) -> Indices:
+        own, inner = self.select(values), self.inner[memories]
+        index, each = np.where(self.inside, LEAST, own).argmax(1), np.arange(len(own))
+        rival, best = own[each, inner], own[each, index]
+        wins = (inner >= 0) & ((rival > best) | ((rival == best) & (inner < index)))
+        return np.asarray(1 + np.where(wins, inner, index))
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
@@ -181,4 +170,5 @@ class TagsOutput(Output):
             return Tags(None, self.labels, reason)
         memory = None if context is None else context.memory
         chosen = None if memory is None else memory - 1
-        return Tags(self.select(values).reshape(-1, self.width).copy(), self.labels, "", chosen, self.from_logits)
+        own = self.select(values).reshape(-1, self.width).copy()  # of a batch, which an answer is not to keep alive
+        return Tags(own, self.labels, chosen=chosen, convert=softmax if self.from_logits else None)

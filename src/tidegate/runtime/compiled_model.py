@@ -27,6 +27,7 @@ MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 STEPS: Final = Struct("=q")
 MEMORY: Final = Struct("=q")  # what a stream remembers of an output
 MOST_THREADS: Final = 16
+FEW_ROWS: Final = 4  # fewer are followed sooner one by one
 
 
 def resolve_threads(threads: int | None, default: int | None = None) -> int:
@@ -223,6 +224,16 @@ class CompiledModel:
         for name, at in self.memories.items():
             (memory,) = MEMORY.unpack_from(block, at)
             MEMORY.pack_into(block, at, int(self.outputs[name].follow(values, memory)[-1]))
+
+    def follow_each(self, blocks: Bytes, rows: npt.NDArray[np.int64], values: Floats) -> None:
+        """Do `follow` for one step of each of some rows of blocks; one may occur several times. values: [n, width]."""
+        if len(rows) < FEW_ROWS or len(np.unique(rows)) < len(rows):
+            for row, one in zip(rows.tolist(), values, strict=True):
+                self.follow(blocks[row], one[None])
+            return
+        for name, at in self.memories.items():
+            memories = blocks[:, at : at + MEMORY.size].view(np.int64)[:, 0]
+            memories[rows] = self.outputs[name].follow_each(values, memories[rows])
 
     def read_memory(self, block: Any, name: str) -> npt.NDArray[np.int64]:
         """Return what a stream remembers of an output, int64 [1]."""

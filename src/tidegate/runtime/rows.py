@@ -281,8 +281,8 @@ class Rows:
         if len(rows):
             self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # the last output of a row that occurs twice stays
-            for row, values in zip(rows.tolist(), out, strict=True) if self._compiled.memories else ():
-                self._compiled.follow(self._blocks[row], values[None])
+            if self._compiled.memories:
+                self._compiled.follow_each(self._blocks, rows, out)
         return out
 
     def _step_late(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:

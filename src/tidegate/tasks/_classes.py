@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..layers import Builder
-from ..model import LABEL_THRESHOLD
 from ._calibration import binary_log_loss, fit_logit_scale, log_loss
 from ._holdout import HoldOut
 from ._labels import Cells, Targets, multi_targets, single_targets
@@ -59,11 +58,6 @@ class Classification(Problem):
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
         """Turn the label cells of rows into targets, and return them with the labels; see `_labels`."""
-        raise NotImplementedError
-
-    @classmethod
-    def make_output(cls, labels: list[str]) -> dict[str, Any]:
-        """Make the output's entry in the model file."""
         raise NotImplementedError
 
     @classmethod
@@ -120,10 +114,6 @@ class SingleLabel(Classification):
         return single_targets(cells, options.label, labels, unseen, remedy)
 
     @classmethod
-    def make_output(cls, labels: list[str]) -> dict[str, Any]:
-        return {"kind": "labels", "at": "end", "labels": labels, "scores": "given", "calibration": None}
-
-    @classmethod
     def add_head(cls, builder: Builder, classes: int) -> None:
         builder.add("dense", size=classes, activation="none")
         builder.add("softmax")
@@ -154,10 +144,6 @@ class MultiLabel(Classification):
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
         return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy)
-
-    @classmethod
-    def make_output(cls, labels: list[str]) -> dict[str, Any]:
-        return {**SingleLabel.make_output(labels), "kind": "multilabel", "threshold": LABEL_THRESHOLD}
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int) -> None:

@@ -19,19 +19,23 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
 
     horizon: int | None = option(None, "number of steps ahead to forecast (required)", least=1, most=10_000)
     targets: str | None = option(
-        None, "columns to forecast, separated by commas; default: all columns without another role"
+        None, "columns to forecast, separated by commas; default: all columns without another role", metavar="COLUMNS"
     )
     known: str = option(
-        "", "columns known ahead for the whole horizon, separated by commas; the last rows are the future"
+        "",
+        "columns known ahead for the whole horizon, separated by commas; the last rows are the future",
+        metavar="COLUMNS",
     )
-    static: str = option("", "columns that never change within a series, separated by commas")
+    static: str = option("", "columns that never change within a series, separated by commas", metavar="COLUMNS")
     channels: str | None = option(
         None,
         "forecast each target on its own, as a series of one model (apart), or all targets from all columns "
         "(together); default: apart, or together if there are other columns to read",
         choices=("apart", "together"),
     )
-    quantiles: str = option("0.1,0.5,0.9", "quantiles to forecast, separated by commas; must include 0.5")
+    quantiles: str = option(
+        "0.1,0.5,0.9", "quantiles to forecast, separated by commas; must include 0.5", metavar="LIST"
+    )
     head: str = option(
         "direct",
         "forecast all steps ahead at once (direct), or one after the other from the model's own forecasts",

@@ -67,8 +67,8 @@ class ForecastPredictions:
                 yield draw_chart(series, min(MAX_CHART_WIDTH, width), unicode)
             yield format_forecast(series)
 
-    def plot(self, path: str, force: bool) -> None:
-        """Plot the forecast of the only series. Raises OptionError for several."""
+    def plot(self, path: str, force: bool) -> str:
+        """Plot the forecast of the only series, and return the path. Raises OptionError for several."""
         from ..plots import png
 
         if len(self.forecasts) > 1:
@@ -87,6 +87,7 @@ class ForecastPredictions:
             names=series.forecast.columns,
             force=force,
         )
+        return path
 
 
 def count_digits(values: Any) -> int:

@@ -43,7 +43,9 @@ class RecurrenceOptions:
     """Options of the recurrent layers of any task."""
 
     cell: str = option("gru", "recurrent cell: a name, or the path of your own cell's .py file")
-    dialect: str = option("", "dialect of the cell, separated by commas, such as reset=before,norm=layer")
+    dialect: str = option(
+        "", "dialect of the cell, separated by commas, such as reset=before,norm=layer", metavar="LIST"
+    )
     project: int | None = option(
         None,
         "width of the projection of a cell that has one (--cell lstm --dialect projection=yes); default: half of "

@@ -14,9 +14,28 @@ from ..data.series import Collection
 from ..data.table import Table
 from ..errors import DataError
 from ._labels import Targets, format_count, strata_of
+from ._options import option
 from .base import Indices
 
 Source = Table | Collection
+
+
+@dataclass(frozen=True)
+class HoldOutOptions:
+    """Options of a task that holds out rows."""
+
+    hold_out: float | None = option(
+        None,
+        "share of rows held out to select the best weights; default: 0.1, at most 1,500 rows",
+        least=0.0001,
+        most=0.9,
+    )
+    refit_epochs: int | None = option(
+        None,
+        "further epochs at the end that also train on the held-out rows; default: a quarter of the epochs, or 0 with "
+        "--valid",
+        least=0,
+    )
 
 
 @dataclass(frozen=True)

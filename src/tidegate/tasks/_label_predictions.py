@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OptionError
 from ..text_tables import escape_breaks, shorten, shortest_decimal
 
 MAX_NAME = 60
@@ -82,10 +81,6 @@ class LabelPredictions:
 
     def format(self, width: int | None, unicode: bool) -> Iterator[str]:
         return (one.format() for one in self.predictions)
-
-    def plot(self, path: str, force: bool) -> None:
-        """Raises OptionError: labels are not plotted."""
-        raise OptionError("--plot is for forecasters, but this model predicts labels; leave it out")
 
 
 def select_largest(row: Any, k: int) -> list[int]:

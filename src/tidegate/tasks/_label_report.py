@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OptionError
 from ..text_tables import format_count, format_table, join_items
 
 MAX_CONFUSIONS = 10
@@ -50,10 +49,6 @@ class LabelScores:
         if m.get("confusions"):
             parts.append("most frequent confusions\n" + format_confusions(m["confusions"][:MAX_CONFUSIONS], width))
         return "\n\n".join(parts)
-
-    def plot(self, path: str, force: bool) -> str:
-        """Raises OptionError: labels are not plotted."""
-        raise OptionError("--plot is for forecasters, but this model predicts labels; leave it out")
 
 
 def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:

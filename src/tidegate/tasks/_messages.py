@@ -35,10 +35,12 @@ TOKENIZER_KINDS: Final = {
 class TextOptions:
     """Options of texts as input."""
 
-    text: str = option("text", "column of messages")
-    label: str = option("label", "column of labels")
+    text: str = option("text", "column of messages", metavar="COLUMN")
+    label: str = option("label", "column of labels", metavar="COLUMN")
     group: str | None = option(
-        None, "column of groups: rows of one group, such as those of one patient, are held out together"
+        None,
+        "column of groups: rows of one group, such as those of one patient, are held out together",
+        metavar="COLUMN",
     )
     unit: str = option(
         "word",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model import LABEL_THRESHOLD
+from ..outputs import THRESHOLD
 
 NONE = "(none)"  # stands for the label of a row without an answer
 
@@ -19,20 +19,21 @@ def score(
     truth: Sequence[Any],
     labels: Sequence[str],
     empty: npt.NDArray[np.bool_] | None = None,
+    threshold: float = THRESHOLD,
 ) -> dict[str, Any]:
     """Compute accuracy, macro F1, log loss, each label's precision, recall and F1, and all confusions.
 
     probabilities: float [n, classes]. truth: n indices, -1 for a label that the model does not know: it counts as wrong
     and is left out of the log loss, which is None if nothing is left. Where rows may have several labels, truth is
-    [n, labels]; see `score_multi_label`. empty: bool [n], rows without an answer, which count as wrong and are left out
-    of the log loss. The confusions are [truth, predicted, rows], most frequent first.
+    [n, labels], and threshold is used; see `score_multi_label`. empty: bool [n], rows without an answer, which count as
+    wrong and are left out of the log loss. The confusions are [truth, predicted, rows], most frequent first.
 
     >>> metrics = score(np.array([[.9, .1], [.2, .8], [.6, .4]]), [0, 1, 1], ["no", "yes"])
     >>> round(metrics["accuracy"], 3), metrics["confusions"]
     (0.667, [['yes', 'no', 1]])
     """
     if np.ndim(truth) == 2:
-        return score_multi_label(probabilities, np.asarray(truth) > 0, labels, empty)
+        return score_multi_label(probabilities, np.asarray(truth) > 0, labels, empty, threshold)
     blank = np.zeros(len(truth), bool) if empty is None else empty
     target, predicted = np.asarray(truth), np.where(blank, len(labels), probabilities.argmax(1))
     known, names = target >= 0, [*labels, NONE]
@@ -59,8 +60,9 @@ def score_multi_label(
     truth: npt.NDArray[np.bool_],
     labels: Sequence[str],
     empty: npt.NDArray[np.bool_] | None = None,
+    threshold: float = THRESHOLD,
 ) -> dict[str, Any]:
-    """Compute the metrics of rows with any number of labels; a label is predicted from a probability of 0.5 on.
+    """Compute the metrics of rows with any number of labels; a label is predicted from the threshold on.
 
     probabilities: [n, labels]. truth: [n, m], m >= labels; columns after the labels are labels that the model does not
     know: they count as missed, and are left out of the log loss and of macro F1. subset_accuracy: share of rows with
@@ -75,7 +77,7 @@ def score_multi_label(
     """
     predicted = np.zeros(truth.shape, bool)
     blank = np.zeros(len(truth), bool) if empty is None else empty
-    predicted[:, : len(labels)] = (probabilities >= LABEL_THRESHOLD) & ~blank[:, None]
+    predicted[:, : len(labels)] = (probabilities >= threshold) & ~blank[:, None]
     known = truth[~blank, : len(labels)]
     p = np.clip(np.asarray(probabilities, np.float64)[~blank], 1e-12, 1 - 1e-12)
     per_label = {name: label_figures(predicted[:, k], truth[:, k]) for k, name in enumerate(labels)}
@@ -88,7 +90,7 @@ def score_multi_label(
         "subset_accuracy": float(((predicted == truth).all(1) & ~blank).mean()),
         "hamming_loss": float((predicted != truth).mean()),
         "log_loss": float(-np.where(known, np.log(p), np.log(1 - p)).mean()) if len(p) else None,
-        "threshold": LABEL_THRESHOLD,
+        "threshold": threshold,
         "labels_a_row": float(truth.sum(1).mean()),
         "predicted_a_row": float(predicted.sum(1).mean()),
         "unseen": int(truth[:, len(labels) :].any(1).sum()),

@@ -20,14 +20,16 @@ def option(
     most: float | None = None,
     old_name: str = "",
     old_values: Mapping[str, str] | None = None,
+    metavar: str = "",
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
     choices: the values that are allowed. least, most: the range that is allowed, bounds included. old_name: its name in
-    older versions, "" if it had none. old_values: values under that name that are spelled differently now.
+    older versions, "" if it had none. old_values: values under that name that are spelled differently now. metavar:
+    what stands for its value in a command's help; "": a word for its type.
     """
     metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
-    metadata |= {"old_name": old_name, "old_values": old_values or {}}
+    metadata |= {"old_name": old_name, "old_values": old_values or {}, "metavar": metavar}
     return dataclasses.field(default=default, metadata=metadata)
 
 

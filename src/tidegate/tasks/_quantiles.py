@@ -68,15 +68,18 @@ def measure_quantiles(
     the data's units and scaled as in MASE, and the coverage of the outer quantiles.
 
     outputs: [n, horizon x targets x quantiles]. y, unit, scale, known: [n, horizon, targets], see `Quantiles`. Origins
-    that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
+    that share steps ahead have similar errors: only one in `horizon` counts for the standard error. Where quantiles
+    cross, the pinball loss is that of the outputs, which is trained; the other figures are of the sorted quantiles that
+    the model answers with.
     """
     levels = np.array(quantiles)
     q = outputs.reshape(*y.shape, len(levels))
     above = y[..., None] - q
     losses = np.maximum(levels * above, (levels - 1) * above).mean(-1)
     each = np.where(known, losses, 0.0).sum((1, 2)) / known.sum((1, 2)).clip(1)
-    error = np.abs(above[..., quantiles.index(0.5)]) * unit
-    within = (q[..., 0] <= y) & (y <= q[..., -1])
+    answers = np.sort(q, -1)
+    error = np.abs(y - answers[..., quantiles.index(0.5)]) * unit
+    within = (answers[..., 0] <= y) & (y <= answers[..., -1])
     return {
         "pinball": float(losses[known].mean()),
         "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),

@@ -38,9 +38,11 @@ def transform_of(model: Model) -> SeriesTransform:
 class SeriesOptions:
     """Options of series as input."""
 
-    values: str | None = option(None, "columns of numbers, separated by commas; default: all other columns")
-    time: str | None = option(None, "column of timestamps, ascending within a series")
-    id: str | None = option(None, "column that says which series a row belongs to")
+    values: str | None = option(
+        None, "columns of numbers, separated by commas; default: all other columns", metavar="COLUMNS"
+    )
+    time: str | None = option(None, "column of timestamps, ascending within a series", metavar="COLUMN")
+    id: str | None = option(None, "column that says which series a row belongs to", metavar="COLUMN")
     layout: str | None = option(
         None,
         "whether a row of the table is one step of a series (steps) or a whole series (rows)",
@@ -50,6 +52,7 @@ class SeriesOptions:
         "",
         "add the position of each time in these periods as inputs, separated by commas: "
         f"{', '.join(PERIODS)}; needs times",
+        metavar="LIST",
     )
     missing: str = option(
         "error",

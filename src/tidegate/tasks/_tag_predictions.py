@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OptionError
 from ..text_tables import escape_breaks
 from ._spans import find_spans, follows_scheme
 
@@ -103,7 +102,3 @@ class TagPredictions:
 
     def format(self, width: int | None, unicode: bool) -> Iterator[str]:
         return (one.format() for one in self.predictions)
-
-    def plot(self, path: str, force: bool) -> None:
-        """Raises OptionError: tags are not plotted."""
-        raise OptionError("--plot is for forecasters, but this model tags words; leave it out")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OptionError
 from ..text_tables import format_count, format_table, join_items
 from ._spans import follows_scheme, score_spans
 
@@ -34,17 +33,14 @@ class TagScores:
         m = self.metrics
         figures = [f"{title} {m[name]:.4f}" for name, title in FIGURES.items() if m.get(name) is not None]
         parts = [join_items([format_count(m["rows"], "row"), *figures], width)]
-        if unseen := m["unseen_tags"]:
-            parts.append(join_items([f"{format_count(unseen, 'tag')} unseen in training, counted as wrong"], width))
+        unseen = [format_count(m[f"unseen_{what}s"], what) for what in ("tag", "label") if m.get(f"unseen_{what}s")]
+        if unseen:
+            parts.append(join_items([f"{' and '.join(unseen)} unseen in training, counted as wrong"], width))
         if m["warning"]:
             parts.append(join_items([f"warning: {m['warning']}"], width))
         if types := m.get("types"):
             parts.append(format_types(types, width))
         return "\n\n".join(parts)
-
-    def plot(self, path: str, force: bool) -> str:
-        """Raises OptionError: tags are not plotted."""
-        raise OptionError("--plot is for forecasters, but this model tags words; leave it out")
 
 
 def score_tags(
@@ -52,11 +48,12 @@ def score_tags(
     truth: Sequence[Sequence[str]],
     known: Sequence[str],
     labels: tuple[Sequence[str | None], Sequence[str]] | None = None,
+    known_labels: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Compute the metrics of rows of tags: of spans if the model's tags mark some, of single tags, and of whole rows.
 
     predicted, truth: the tags of each row. known: those of the model. labels: of each row the predicted one and the
-    true one. A row counts as right if all its tags are, and its label.
+    true one. known_labels: those of the model. A row counts as right if all its tags are, and its label.
 
     >>> figures = score_tags([["B-a", "O"]], [["B-a", "B-a"]], ["B-a", "O"], (["x"], ["x"]))
     >>> figures["span_recall"], figures["tag_accuracy"], figures["accuracy"], figures["sentence_accuracy"]
@@ -71,8 +68,16 @@ def score_tags(
         of_label = [a == b for a, b in zip(*labels, strict=True)]
         figures["accuracy"] = sum(of_label) / len(of_label)
         right = [one and other for one, other in zip(right, of_label, strict=True)]
-    figures["sentence_accuracy"] = sum(right) / len(right)
-    return {**figures, "unseen_tags": sum(b not in set(known) for _, b in pairs), **types}
+    figures |= {"sentence_accuracy": sum(right) / len(right), "unseen_tags": count_unseen((b for _, b in pairs), known)}
+    if labels is not None and known_labels is not None:
+        figures["unseen_labels"] = count_unseen(labels[1], known_labels)
+    return {**figures, **types}
+
+
+def count_unseen(names: Iterable[str], known: Sequence[str]) -> int:
+    """Count the names that are not known."""
+    known_names = set(known)
+    return sum(name not in known_names for name in names)
 
 
 def format_types(types: dict[str, dict[str, Any]], width: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from .. import outputs as output_room
 from ..outputs.base import Output
 from ..outputs.tags import BIO
+from ..text_tables import format_count
 from ._calibration import fit_logit_scale
 from ._messages import Messages
 from ._spans import follows_scheme, span_f1
@@ -24,6 +26,7 @@ TAGS: Final = "tags"  # the names of a tagger's outputs
 LABEL: Final = "label"
 UNSEEN: Final = "B-(unseen)"  # stands for a tag that training did not have
 NO_TARGET: Final = -1  # a tag or label that training did not have
+MOST_SHOWN: Final = 8  # of the names that training did not have
 LEGAL_SHARE: Final = 0.99  # of the tags I-x that follow B-x or I-x, for the scheme BIO
 
 
@@ -124,6 +127,25 @@ class Tagging(Problem):
         return {
             LABEL: {"factor": fit_logit_scale(predictions.outputs[LABEL][known], predictions.targets[LABEL][known])}
         }
+
+
+def describe_unseen(what: str, names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Say how many tags or labels of validation rows training did not have, and which; an empty list for none.
+
+    >>> describe_unseen("tag", ["O", "B-gate", "O", "B-gate"], ["B-city", "O"])
+    ["2 of 4 tags do not occur in training ('B-gate'): they count as wrong, and nothing is learnt from them"]
+    """
+    counts = Counter(names)
+    unseen = [name for name, _ in counts.most_common() if name not in set(known)]
+    if not unseen:
+        return []
+    number = sum(counts[name] for name in unseen)
+    shown = ", ".join(map(repr, unseen[:MOST_SHOWN])) + ", ..." * (len(unseen) > MOST_SHOWN)
+    does, they = ("does", "it counts") if number == 1 else ("do", "they count")
+    return [
+        f"{number:,} of {format_count(counts.total(), what)} {does} not occur in training ({shown}): {they} as wrong, "
+        f"and nothing is learnt from {'it' if number == 1 else 'them'}"
+    ]
 
 
 def make_output(entry: dict[str, Any]) -> Output:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -254,6 +254,11 @@ class Scored(Protocol):
     def report(self, width: int) -> str:
         """Format the metrics for people. width: of the terminal."""
 
+
+@runtime_checkable
+class Plotted(Protocol):
+    """What `score` or `predict` returns as well, if the task adds the flag --plot to it."""
+
     def plot(self, path: str, force: bool) -> str:
         """Plot the result and return what was written, in words."""
 
@@ -287,21 +292,19 @@ class Predicted(Protocol):
     def format(self, width: int | None, unicode: bool) -> Iterable[str]:
         """Format the predictions for people. width: of the terminal, None if there is none."""
 
-    def plot(self, path: str, force: bool) -> None:
-        """Plot the predictions."""
-
 
 class Task(Protocol):
     """What a task's module has; see README.md.
 
-    inputs: the kinds of input that its models can have. verb: what a model does, in words: "this model VERB".
-    examples: command lines that `fit --help` shows.
+    inputs: the kinds of input that its models can have. files: the kinds of files that it reads, in words. verb: what
+    a model does, in words: "this model VERB". examples: command lines that `fit --help` shows.
     score_flags, predict_flags: what it adds to these commands. predicted: how the columns and keys of each kind of file
     begin that `predict` writes of it, by which such a file is known.
     """
 
     KIND: str
     INPUTS: Mapping[str, Any]
+    FILES: str
     VERB: str
     EXAMPLES: str
     SCORE_FLAGS: tuple[Flag, ...]

@@ -19,10 +19,11 @@ from ..errors import OptionError
 from ..layers import Layer
 from ..layers.pool import OVER
 from ..model import Model
+from ..outputs import make_entry
 from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._holdout import Source
+from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
@@ -38,6 +39,7 @@ EXAMPLES = """\
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
+FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
 UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
@@ -50,7 +52,7 @@ report = report_fit
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
+class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
     """The options of a classifier. None: the default depends on the data; what is decided is recorded."""
 
     input: str | None = option(
@@ -60,7 +62,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         choices=tuple(INPUTS),
     )
     label_separator: str | None = option(
-        None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)"
+        None, "separator of labels, for rows that may have several labels, one, or none (an empty cell)", metavar="TEXT"
     )
     window: int = option(
         0,
@@ -88,6 +90,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
         None,
         f"how to pool steps for the label: any of {', '.join(OVER)}, separated by commas; default: "
         "last,mean,max,attention",
+        metavar="LIST",
     )
     smoothing: float | None = option(
         None, "label smoothing; default: 0.1, or 0 with --label-separator", least=0.0, most=0.9
@@ -118,18 +121,6 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
     )
     class_weights: str = option(
         "none", "balanced: give all classes the same weight whatever their size", choices=("none", "balanced")
-    )
-    hold_out: float | None = option(
-        None,
-        "share of rows held out to select the best weights; default: 0.1, at most 1,500 rows",
-        least=0.0001,
-        most=0.9,
-    )
-    refit_epochs: int | None = option(
-        None,
-        "further epochs at the end that also train on the held-out rows; default: a quarter of the epochs, or 0 with "
-        "--valid",
-        least=0,
     )
 
     def __post_init__(self) -> None:
@@ -263,11 +254,12 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Lab
 
 
 def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[str]) -> dict[str, dict[str, Any]]:
-    """Compute the metrics of answers about rows, by output name. truth: as `read_targets` gives it."""
+    """Compute the metrics of answers (`Scores`) about rows, by output name. truth: as `read_targets` gives it."""
     blank = np.zeros(len(labels), np.float32)
     scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
     empty = np.array([answer.values is None for answer in answers])
-    return {OUTPUT: {**_metrics.score(scores, list(truth[OUTPUT]), labels, empty), "empty": int(empty.sum())}}
+    metrics = _metrics.score(scores, list(truth[OUTPUT]), labels, empty, answers[0].threshold)
+    return {OUTPUT: {**metrics, "empty": int(empty.sum())}}
 
 
 # ---- training data
@@ -294,6 +286,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
+    layers = add_layers(made, len(labels))
     return output(
         options=made.options,
         rows=made.rows,
@@ -302,8 +295,8 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         inputs={"x": made.section},
         arrays=made.arrays,
         features=made.features,
-        layers=add_layers(made, len(labels)),
-        outputs={OUTPUT: output.make_output(labels)},
+        layers=layers,
+        outputs={OUTPUT: make_entry(labels, layers[-1].ends_in)},
         summaries=summaries,
         notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,

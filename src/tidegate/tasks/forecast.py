@@ -15,6 +15,7 @@ from ..features.window import MIN_LENGTH
 from ..layers import Builder, Layer
 from ..limits import MAX_WIDTH
 from ..model import Model
+from ..outputs.forecast import make_entry
 from . import _series, _sizing
 from ._backtest import forecast_ahead, run_backtest
 from ._baselines import fill_targets, make_baselines, scale_tracks
@@ -48,6 +49,7 @@ KIND = "forecast"
 VERB = "forecasts"
 EXAMPLES = "  tidegate fit forecast load.csv --horizon 48 --out load.safetensors"
 INPUTS = {"series": _series}
+FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
 SCALED = "divide the errors of each channel by its standard deviation in training, so that they can be compared"
 SCORE_FLAGS = (
     Flag("start", "forecast from this step on: its number, or its time", "forecasters", "STEP", old_name="from"),
@@ -176,13 +178,11 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
     summaries[0] += describe_omissions(untrained, "trained on", fitted, valid is None)
     summaries[-1] += describe_padding(fitted, len(short) - own)
     summaries[-1] += describe_omissions(unevaluated, "evaluated on", fitted, valid is None)
-    section, arrays = replace(fitted, forecast=transform.forecast).to_json()
+    section, arrays = fitted.to_json()
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
     baselines, arrays_of = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts, source)
     layers = make_layers(options, fitted)
-    forecasts, targets = transform.forecast, [transform.columns[c] for c in transform.find_columns("target")]
-    assert forecasts
     return Quantiles(
         options=options,
         rows=data,
@@ -192,17 +192,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
         arrays=arrays | arrays_of,
         features=fitted.features,
         layers=layers,
-        outputs={
-            OUTPUT: {
-                "kind": "forecast",
-                "at": "step",
-                "of": "x",
-                "columns": targets,
-                "horizon": forecasts.horizon,
-                "quantiles": list(forecasts.quantiles),
-                "head": forecasts.head,
-            }
-        },
+        outputs={OUTPUT: make_entry(transform, "x")},
         metric="pinball",
         lower=True,
         summaries=summaries,

@@ -16,15 +16,16 @@ from ..features.text import Tokenizer, encode
 from ..features.word_features import NAMES
 from ..layers import Builder
 from ..outputs.base import Answer, Answers
+from ..text_tables import format_count
 from . import _classified_texts, _labels, _messages, _sizing
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._holdout import hold_out, number_keys
+from ._holdout import HoldOutOptions, hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
 from ._options import check_options, option, restore_options
 from ._spans import follows_scheme
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
-from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, find_scheme, spread_tag
+from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, describe_unseen, find_scheme, spread_tag
 from .base import Flag, Indices, Question
 
 KIND: Final = "tag"
@@ -34,6 +35,7 @@ EXAMPLES: Final = """\
       --out slots.safetensors
   tidegate fit tag train.conll --valid valid.conll --out names.safetensors"""
 INPUTS: Final[dict[str, Any]] = {"text": _messages}
+FILES: Final = ".csv, .tsv or .jsonl (also .gz), .parquet, or .conll (.bio, .iob)"
 PREDICTED: Final = (("text", "tokens", "tags"),)
 SCORE_FLAGS = (
     Flag("tokens", "column of tokens (default: as in training)", "taggers", "COLUMN"),
@@ -50,16 +52,18 @@ report = report_fit
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
+class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     """The options of a tagger. None: the default depends on the data; what is decided is recorded."""
 
     text: ClassVar[str] = TAGS  # type: ignore[misc]  # not options of a tagger, whose words are given
     unit: ClassVar[str] = "space"  # type: ignore[misc]
     skip_bad: ClassVar[bool] = False  # type: ignore[misc]
 
-    tokens: str = option("tokens", "column of tokens, separated by spaces")
-    tags: str = option("tags", "column of tags, one for each token, separated by spaces")
-    label: str | None = option(None, "column of labels, which the model then predicts too, one for each row")  # type: ignore[assignment]
+    tokens: str = option("tokens", "column of tokens, separated by spaces", metavar="COLUMN")
+    tags: str = option("tags", "column of tags, one for each token, separated by spaces", metavar="COLUMN")
+    label: str | None = option(
+        None, "column of labels, which the model then predicts too, one for each row", metavar="COLUMN"
+    )  # type: ignore[assignment]
     characters: bool = option(True, "also read the first and last characters of each word, and its shape")
     digits: str = option("shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
@@ -86,18 +90,6 @@ class Options(TrainingOptions, RecurrenceOptions, _messages.TextOptions):
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     prefix: float = option(
         0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
-    )
-    hold_out: float | None = option(
-        None,
-        "share of rows held out to select the best weights; default: 0.1, at most 1,500 rows",
-        least=0.0001,
-        most=0.9,
-    )
-    refit_epochs: int | None = option(
-        None,
-        "further epochs at the end that also train on the held-out rows; default: a quarter of the epochs, or 0 with "
-        "--valid",
-        least=0,
     )
 
     def __post_init__(self) -> None:
@@ -187,11 +179,12 @@ def split_words(options: Options, words: Sequence[str]) -> list[list[bytes]]:
     return [tokenizer.tokens(encode(word)) for word in words]
 
 
-def summarise(source: Table, options: Options, tags: Sequence[str], labels: Sequence[str]) -> str:
-    """Describe how a source and its columns are read."""
-    what = f"tokens: column {options.tokens!r}, tags: column {options.tags!r} ({len(tags)} tags)"
-    label = "" if options.label is None else f", label: column {options.label!r} ({len(labels)} labels)"
-    return f"{source.describe()}; {what}{label}"
+def summarise(source: Table, options: Options, sample: Sample) -> str:
+    """Describe how a source and its columns are read. sample: its rows."""
+    tags, labels = ({tag for row in sample.tags for tag in row}, {name for _, name in sample.labels or []})
+    what = f"tokens: column {options.tokens!r}, tags: column {options.tags!r} ({format_count(len(tags), 'tag')})"
+    of = f", label: column {options.label!r} ({format_count(len(labels), 'label')})" if labels else ""
+    return f"{source.describe()}; {what}{of}"
 
 
 # ---- training data
@@ -200,7 +193,8 @@ def summarise(source: Table, options: Options, tags: Sequence[str], labels: Sequ
 def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     """Make the `Problem` of a source. valid: rows that select the weights, instead of some of the source's.
 
-    A word of over 64 bytes is read in several steps; the first has its tag. Raises DataError.
+    A word of over 64 bytes is read in several steps; the first has its tag. Tags and labels of `valid` that the source
+    does not have count as wrong, and the notes name them. Raises DataError.
     """
     options = options.decide(len(source), valid is not None)
     samples = [read_sample(each, options) for each in (source, valid) if each is not None]
@@ -225,7 +219,9 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     add_layers(builder, options)
     builder.add("dense", size=len(names) + len(labels), activation="none")
     outputs = make_outputs(names, scheme, labels)
-    sources = [each for each in (source, valid) if each is not None]
+    sources, notes = [each for each in (source, valid) if each is not None], part.notes
+    if valid is not None:
+        notes = [notes[0], [*describe_new(samples[1], names, labels), *notes[1]]]
     return Tagging(
         options=options,
         rows=Sentences(ids, targets, y if labels else None, hide_rates),
@@ -236,8 +232,8 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         features=None,
         layers=builder.layers,
         outputs=outputs,
-        summaries=[summarise(each, options, names, labels) for each in sources],
-        notes=part.notes,
+        summaries=[summarise(each, options, one) for each, one in zip(sources, samples, strict=True)],
+        notes=notes,
         groups=part.groups,
         provenance={"judged_on": part.description},
         metric=Tagging.metric if follows_scheme(names) else "tag_accuracy",
@@ -267,6 +263,12 @@ def read_labels(samples: list[Sample], options: Options, path: str) -> tuple[Ind
     _labels.check_differ(y, labels, path, options.label)
     more = [_labels.single_targets(one.labels or [], options.label, labels, "wrong")[0] for one in samples[1:]]
     return np.concatenate([y, *more]), labels
+
+
+def describe_new(sample: Sample, tags: list[str], labels: list[str]) -> list[str]:
+    """Say which tags and labels of validation rows training does not have."""
+    notes = describe_unseen("tag", (tag for row in sample.tags for tag in row), tags)
+    return notes + describe_unseen("label", (name for _, name in sample.labels or []), labels)
 
 
 def make_outputs(names: list[str], scheme: str | None, labels: list[str]) -> dict[str, dict[str, Any]]:
@@ -305,7 +307,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> TagScores:
     if sample.labels is not None:
         labels = [one.label_name() for one in found], [name for _, name in sample.labels]
     predicted = [one.word_tags() or [NO_TAG] * len(one.words) for one in found]
-    metrics = score_tags(predicted, sample.tags, model.outputs[TAGS].labels, labels)
+    metrics = score_tags(predicted, sample.tags, model.outputs[TAGS].labels, labels, model.labels)
     warning = warn_of_training_data(model.document["provenance"], source.sha256)
     return TagScores({**metrics, "warning": warning})
 

@@ -22,7 +22,6 @@ from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import assemble
-from ..document.upgrade import upgrade_input
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
@@ -186,15 +185,14 @@ class TrainingJob:
     def draft(self, network: Network, calibration: Calibration, provenance: dict[str, Any]) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold."""
         problem = self.problem
-        last, outputs = f"layers.{len(problem.layers) - 1}", {}
-        for name, entry in problem.outputs.items():
-            outputs[name] = {**entry, "from": last}
-            if name in calibration:
-                outputs[name]["calibration"] = calibration[name]
+        outputs = {
+            name: {**entry, "calibration": calibration[name]} if name in calibration else entry
+            for name, entry in problem.outputs.items()
+        }
         document = assemble(
             self.task_module.KIND,
             self.options_to_json(),
-            {name: upgrade_input(entry) for name, entry in problem.inputs.items()},
+            problem.inputs,
             problem.layers,
             outputs,
             provenance,
@@ -202,7 +200,7 @@ class TrainingJob:
         return Model(document, {**network.tensors(), **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:
-        """Return the options as the model file records them: a user's cell and layer by their names, not by their paths."""
+        """Return the options as the model file records them: a user's cell and layer by name, without their paths."""
         paths = {"cell": self.options.cell, "layer": self.options.layer}
         names = {key: path and os.path.basename(path).removesuffix(".py") for key, path in paths.items()}
         return asdict(replace(self.options, **names))

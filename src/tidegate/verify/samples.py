@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from .. import cells
 from ..document import assemble
-from ..document.upgrade import upgrade_input, upgrade_outputs
 from ..features.series import SeriesTransform
 from ..features.text import Tokenizer, Vocabulary
 from ..features.word_features import NAMES
-from ..layers import Builder, Layer, to_nodes
+from ..layers import Builder, Layer
 from ..model import Model
+from ..outputs import forecast, make_entry
 
 TEXT = (
     "i my the card a to is can you what how account money was not transfer top up have it of do cash get in "
@@ -163,6 +163,7 @@ def build_model(
             **({"features": list(NAMES[: layers[0].ids - 1])} if layers[0].ids > 1 else {}),
         }
     label_names = [f"label {i}" for i in range(labels)] if labels else None
-    outputs = upgrade_outputs(entry, to_nodes(layers), label_names)
-    task = "classify" if labels else "encode"
-    return Model(assemble(task, {}, {"x": upgrade_input(entry)}, layers, outputs, {}), tensors)
+    outputs = {"label" if labels else "values": make_entry(label_names, layers[-1].ends_in)}
+    if transform is not None and transform.forecast is not None:
+        outputs = {"forecast": forecast.make_entry(transform, "x")}
+    return Model(assemble("classify" if labels else "encode", {}, {"x": entry}, layers, outputs, {}), tensors)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tidegate.document.upgrade import upgrade_input
 from tidegate.errors import DataError, ModelFileError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window, shift_columns
 from tidegate.inputs import parse
@@ -131,6 +130,7 @@ def test_the_transform_goes_through_a_file() -> None:
         section, tensors = transform.to_json()
         again = SeriesTransform.from_json(section, tensors)
         assert again.to_json()[0] == section
+        assert (section["roles"], again.forecast) == (["past", "past"], None)  # what is forecast is the output's
         assert section["features"] == transform.features
         assert {name: v.tolist() for name, v in again.to_json()[1].items()} == {
             n: v.tolist() for n, v in tensors.items()
@@ -196,7 +196,7 @@ def test_an_offset_changes_no_bit_of_fixed_scaling() -> None:
     )
     far = replace(transform, mean=transform.mean + FAR)  # type: ignore[operator]
     section, tensors = far.to_json()
-    far = SeriesTransform.from_json(section, tensors)
+    far = replace(SeriesTransform.from_json(section, tensors), roles=transform.roles, forecast=transform.forecast)
     near = transform.scale_fixed(transform.impute(EIGHTHS, None)[0], 0)
     assert near.dtype == np.float32
     assert far.scale_fixed(far.impute(EIGHTHS + FAR, None)[0], 0).tobytes() == near.tobytes()
@@ -213,7 +213,6 @@ def test_a_window_that_varies_little_beside_its_level_is_not_constant() -> None:
 
 def test_a_file_with_float32_statistics_still_loads() -> None:
     section, tensors = replace(TWO, mean=np.array([[1.5, 2.5]]), deviation=np.ones((1, 2))).to_json()
-    section = upgrade_input(section)
     assert {v.dtype for v in tensors.values()} == {np.dtype(np.float64)}
     older = {name: v.astype(np.float32) for name, v in tensors.items()}
     for found in (tensors, older):
@@ -272,7 +271,6 @@ def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
 def test_a_file_says_from_how_many_steps_on_there_is_an_answer() -> None:
     section, tensors = replace(TWO, window=Window(4, spread="window", least=2)).to_json()
     assert SeriesTransform.from_json(section, tensors).window == Window(4, spread="window", least=2)
-    section = upgrade_input(section)
     assert parse("x", section, tensors).features == 2
     for least in (1, 5, 2.0):
         with pytest.raises(ModelFileError, match="inputs.x.window.least: is .*; expected an integer of 2 to 4"):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tidegate import inputs
-from tidegate.document.upgrade import upgrade_input
 from tidegate.errors import DataError, ModelFileError, StateError
 from tidegate.features.one_window import OneWindow
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
@@ -30,7 +29,7 @@ def parse_text(kind: str = "word") -> Input:
 
 def parse_series(transform: SeriesTransform) -> Input:
     entry, tensors = transform.to_json()
-    return inputs.parse("x", upgrade_input(entry), tensors)
+    return inputs.parse("x", entry, tensors)
 
 
 MADE: dict[str, tuple[Any, Any]] = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,6 +98,8 @@ def test_logits_become_probabilities() -> None:
     zero = floats(0, 0)
     for kind in ("labels", "multilabel", "tags"):
         assert parse(kind, scores="logits").convert(zero[None]).tolist() == [[0.5, 0.5]]
+        answer = parse(kind, scores="logits").answer(zero, Context())
+        assert (answer.values.ravel().tolist(), answer.values is answer.values) == ([0.5, 0.5], True)
     large = parse("labels", scores="logits").convert(floats(1000, 0))
     assert (large.tolist(), large.dtype) == ([1, 0], np.float32)
 
@@ -116,6 +121,61 @@ def test_a_forecast_is_in_the_units_of_the_data_and_in_order() -> None:
         floats(0, 0), Context(roll=lambda: np.full((1, 1, 2), np.nan))
     )
     assert (lazy.values, lazy.reason) == (None, NOT_FINITE)
+
+
+def make_lazy(kind: str, convert: Any) -> Any:
+    """Make an answer of two numbers that this function makes from zeros, when they are first read."""
+    if kind == "forecast":
+        return Forecast(lambda: convert(np.zeros((1, 1, 2))), [0.1, 0.9], ["load"])
+    if kind == "tags":
+        return Tags(np.zeros((1, 2), np.float32), ["O", "B"], convert=convert)
+    return Scores(np.zeros(2, np.float32), ["a", "b"], convert=convert)
+
+
+LAZY = pytest.mark.parametrize("kind", ["labels", "tags", "forecast"])
+
+
+@LAZY
+def test_threads_that_read_an_answer_at_once_see_the_same_numbers(kind: str) -> None:
+    started = Barrier(4)
+
+    def convert(values: Any) -> Any:
+        started.wait(30)  # every thread is inside before one is done
+        return values + 1
+
+    answer = make_lazy(kind, convert)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: answer.as_dict(), range(4)))
+    assert found == [answer.as_dict()] * 4
+    assert set(answer.values.ravel().tolist()) == {1.0}
+
+
+@LAZY
+def test_an_answer_whose_conversion_failed_can_be_read_later(kind: str) -> None:
+    failures = [KeyboardInterrupt, MemoryError]
+
+    def convert(values: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return values + 1
+
+    answer = make_lazy(kind, convert)
+    with pytest.raises(MemoryError):
+        _ = answer.reason
+    with pytest.raises(KeyboardInterrupt):
+        copy.copy(answer)
+    assert (answer.values.ravel().tolist(), answer.reason) == ([1.0, 1.0], "")
+
+
+@LAZY
+def test_copies_of_an_answer_have_its_numbers_converted_once(kind: str) -> None:
+    made = [copy.copy, copy.deepcopy, lambda answer: pickle.loads(pickle.dumps(answer))]
+    for each in made:
+        answer = make_lazy(kind, lambda values: values + 1)
+        again = each(answer)
+        assert type(again) is type(answer)
+        assert again.as_dict() == answer.as_dict()
+        assert again.values.ravel().tolist() == [1.0, 1.0]
 
 
 def test_several_answers_are_a_mapping() -> None:

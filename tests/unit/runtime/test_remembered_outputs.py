@@ -12,6 +12,7 @@ from tidegate.document import assemble
 from tidegate.errors import ModelFileError, StateError
 from tidegate.layers import Builder
 from tidegate.model import Model
+from tidegate.outputs.base import Output
 from tidegate.runtime import Predictor, State
 
 TAGS = ["B-city", "B-day", "I-city", "I-day", "O"]
@@ -29,10 +30,7 @@ def tagger(scheme: str | None = "bio", labels: list[str] = TAGS) -> Model:
     }
     tags = {"kind": "tags", "at": "step", "labels": labels, "scores": "logits", "scheme": scheme, "part": [0, 5]}
     label = {"kind": "labels", "at": "end", "labels": ["no", "yes"], "scores": "logits", "calibration": None}
-    outputs = {
-        "tags": {**tags, "from": "layers.1"},
-        "label": {**label, "part": [5, 7], "from": "layers.1"},
-    }
+    outputs = {"tags": tags, "label": {**label, "part": [5, 7]}}
     document = assemble("tag", {}, {"x": {"kind": "ids", "size": 20}}, builder.layers, outputs, {})
     return Model(document, tensors)
 
@@ -111,6 +109,29 @@ def test_steps_of_a_pool(predictor: Predictor, expected: list[list[str]]) -> Non
     for at in range(0, len(row), 2):
         pool.step(["a"] * len(row[at : at + 2]), row[at : at + 2])
         assert pool.scores("a")["tags"].tags == [expected[-1][min(at + 1, len(row) - 1)]]
+
+
+@pytest.mark.parametrize("count", [2, 50])
+def test_steps_of_many_streams_are_those_of_each(predictor: Predictor, count: int) -> None:
+    random, pool = np.random.default_rng(count), predictor.pool()
+    streams = [predictor.stream() for _ in range(count)]
+    for at in range(12):
+        ids = random.permutation(count) if at % 3 else random.integers(0, count, count)  # some twice, some not at all
+        x = random.integers(0, 20, count).astype(np.int32)
+        pool.step(ids.tolist(), x)
+        for i, step in zip(ids.tolist(), x, strict=True):
+            streams[i].push(np.array([step]))
+    assert all(pool.state(i) == streams[i].state for i in range(count) if i in pool)
+
+
+def test_what_many_streams_remember_is_what_each_does(predictor: Predictor) -> None:
+    output, random = predictor.model.outputs["tags"], np.random.default_rng(4)
+    values = random.integers(0, 3, (500, 7)).astype(np.float32)  # many are equal
+    values[np.arange(0, 500, 9), random.integers(0, 7, 56)] = np.nan
+    memories = random.integers(0, output.memories, 500)
+    each = output.follow_each(values, memories)
+    assert each.tolist() == [int(output.follow(row[None], m)[0]) for row, m in zip(values, memories, strict=True)]
+    assert each.tolist() == Output.follow_each(output, values, memories).tolist()
 
 
 def test_forks_states_and_pickles(predictor: Predictor, expected: list[list[str]]) -> None:

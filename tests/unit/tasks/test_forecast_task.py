@@ -64,7 +64,9 @@ def test_roles_by_what_is_named() -> None:
     assert (found.columns, found.targets) == (["value", "k"], ("a", "b", "value"))
     found = read(source, Options(horizon=2, known="k", targets="b"))
     assert found.columns == ["b", "a", "value", "k"]
-    assert make_problem(source, known="k", targets="b").inputs["x"]["roles"] == ["target", "past", "past", "known"]
+    made = make_problem(source, known="k", targets="b")
+    assert made.inputs["x"]["roles"] == ["past", "past", "past", "known"]
+    assert made.outputs["forecast"]["columns"] == ["b"]
     found = read(table(a=WAVE, b=WAVE, value=FLAG), Options(horizon=2, known="value"))
     assert isinstance(found, ChannelIndependent)
     assert (found.columns, found.targets) == (["value 2", "value"], ("a", "b"))
@@ -73,10 +75,11 @@ def test_roles_by_what_is_named() -> None:
 def test_a_column_called_value_is_as_any_other() -> None:
     made = make_problem(table(value=WAVE, temp=FLAG + WAVE), targets="temp")
     assert made.inputs["x"]["columns"] == ["temp", "value"]
-    assert made.inputs["x"]["roles"] == ["target", "past"]
+    assert made.inputs["x"]["roles"] == ["past", "past"]
+    assert made.outputs["forecast"]["columns"] == ["temp"]
     assert made.options.channels == "together"
     made = make_problem(table(value=WAVE, temp=FLAG + WAVE), channels="together")
-    assert made.inputs["x"]["roles"] == ["target", "target"]
+    assert made.outputs["forecast"]["columns"] == ["value", "temp"]
     assert made.options.channels == "together"
     assert make_problem(table(value=WAVE, temp=FLAG + WAVE)).options.channels == "apart"
 

@@ -30,6 +30,7 @@ from tidegate.tasks._windows import (
 )
 from tidegate.tasks.base import Problem
 from tidegate.tasks.forecast import Options, prepare, read
+from transforms import read_transform
 
 RANDOM = np.random.default_rng(3)
 COLUMNS = ("y", "z", "k", "s")
@@ -165,7 +166,7 @@ def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
     y = 50 + RANDOM.standard_normal(60)
     y[[0, 1, 30, 59]] = np.nan
     made = problem_with_gaps("mask", y)
-    transform = SeriesTransform.from_json(made.inputs["x"], made.arrays)
+    transform = read_transform(made)
     learnt = y[: 60 - math.ceil(0.15 * 60)]
     assert transform.mean is not None
     assert transform.mean[0, 0] == pytest.approx(np.nanmean(learnt), rel=1e-15)
@@ -186,7 +187,7 @@ def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
     source = from_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
     options = Options(horizon=2, missing="mask", scale="fixed", hidden=2)
     made = prepare(read(source, options), None, options)
-    transform = SeriesTransform.from_json(made.inputs["x"], made.arrays)
+    transform = read_transform(made)
     assert transform.names == ("a", "b")
     x, _lengths, _ = pad_batch(made.rows, np.arange(len(made.rows.lengths)))
     first = x[0, [0, int(np.argmax(np.diff(made.rows.series) > 0)) + 1]]  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from tidegate.data.series import from_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
-from tidegate.runtime import Scores
+from tidegate.runtime import Predictor, Scores
 from tidegate.tasks import classify
 from tidegate.tasks._calibration import binary_log_loss, fit_logit_scale
 from tidegate.tasks._classes import Classification, measure_label_sets
@@ -247,6 +247,18 @@ def test_a_fit_learns_streams_and_chooses(fitted: Path) -> None:
     assert last.label == pooled.label == last.top(1)[0][0]
     assert last.as_dict()["labels"] == ["music", "weather"]
     assert np.array_equal(last.values, model.predict([text])[0])
+
+
+def test_rows_are_scored_by_the_threshold_in_the_file(fitted: Path) -> None:
+    model, file = Model.load(fitted), fitted.parent / "t.csv"
+    document = model.document
+    document["outputs"]["label"]["threshold"] = 0.97
+    strict = Predictor(Model(document, model.tensors))
+    got = classify.score(strict, str(file), {}).as_dict()
+    assert got["threshold"] == 0.97
+    texts = [line.rpartition(",")[0] for line in file.read_text().splitlines()[1:]]
+    assert got["predicted_a_row"] == pytest.approx(np.mean([len(one) for one in strict.predict_labels(texts)]))
+    assert got["predicted_a_row"] < classify.score(Predictor(model), str(file), {}).as_dict()["predicted_a_row"]
 
 
 def test_an_interrupted_run_is_resumed_to_the_same_bits(fitted: Path, tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_figures_by_hand() -> None:
     assert "coverage" not in measure(OUTPUTS[:, [1, 4]], (0.5,))
 
 
+def test_errors_are_of_the_quantiles_in_order_as_the_model_answers() -> None:
+    crossed = OUTPUTS.reshape(2, 2, 3)[..., [1, 2, 0]].reshape(2, 6)
+    found, sorted_ones = measure(crossed, LEVELS), measure(OUTPUTS, LEVELS)
+    for name in ("mae", "mase", "coverage"):
+        assert found[name] == sorted_ones[name]
+    assert found["pinball"] > sorted_ones["pinball"]  # what is trained, and selects the weights
+
+
 def test_origins_that_share_steps_ahead_count_as_few() -> None:
     noise, zeros = np.random.default_rng(0).standard_normal((60, 3)), np.zeros((60, 3, 1))
     found = measure_quantiles(noise, zeros, zeros + 1, zeros + np.nan, zeros == 0, (0.5,))

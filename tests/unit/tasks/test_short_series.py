@@ -11,10 +11,10 @@ from padded import pad_batch
 from tidegate.data.series import from_arrays
 from tidegate.errors import DataError
 from tidegate.features.memory import init, update
-from tidegate.features.series import SeriesTransform
 from tidegate.tasks._windows import Windows
 from tidegate.tasks.base import Problem
 from tidegate.tasks.forecast import Options, prepare, read
+from transforms import read_transform
 
 RANDOM = np.random.default_rng(3)
 
@@ -29,7 +29,7 @@ def panel(*lengths: int, **options: Any) -> Problem:
 
 def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_named() -> None:
     made = panel(60, 50, 9, 3, 1)
-    transform = SeriesTransform.from_json(made.inputs["x"], made.arrays)
+    transform = read_transform(made)
     assert transform.window is not None
     assert (transform.window.least, transform.window.reach) == (2, 10)
     assert isinstance(made.rows, Windows)
@@ -55,7 +55,7 @@ def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_na
 def test_short_windows_are_a_streams_to_the_bit() -> None:
     made = panel(40, 9)
     assert isinstance(made.rows, Windows)
-    data, transform = made.rows, SeriesTransform.from_json(made.inputs["x"], made.arrays)
+    data, transform = made.rows, read_transform(made)
     x, lengths, _ = pad_batch(data, np.arange(len(data.lengths)))
     assert sorted(set(lengths.tolist())) == [1, 2, 3]
     for row in range(len(data.lengths)):

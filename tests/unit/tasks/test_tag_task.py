@@ -13,6 +13,7 @@ from tidegate.cli import main
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.tasks import _options, tag
+from tidegate.tasks._tag_report import TagScores, score_tags
 from tidegate.tasks._tagging import find_scheme, make_output
 from tidegate.tasks.base import Predictions
 
@@ -136,6 +137,35 @@ def test_what_training_did_not_have_is_left_out_of_the_loss() -> None:
     assert float(problem.loss({"tags": torch.zeros(3, 3), "label": torch.zeros(1, 2)}, only)) == pytest.approx(
         np.log(3)
     )
+
+
+def test_what_training_did_not_have_is_counted_and_named() -> None:
+    words, tags = ["fly via oslo", "cost to rome", "list oslo"], ["O B-via O", "O O B-c", "B-act B-via"]
+    valid = table(words, tags, ["-", "fare", "fare"], "v.csv")
+    problem = prepare(valid=valid, label="label")
+    assert problem.notes[1][:2] == [
+        "3 of 8 tags do not occur in training ('B-via', 'B-act'): they count as wrong, and nothing is learnt from them",
+        "1 of 3 labels does not occur in training ('-'): it counts as wrong, and nothing is learnt from it",
+    ]
+    assert not any("not occur" in note for note in prepare(valid=valid).notes[0])
+    known = table(["fly to oslo"], ["O O B-c"], ["fare"], "v.csv")
+    assert prepare(valid=known, label="label").notes[1] == []
+
+
+def test_each_source_is_described_by_its_own_tags_and_labels() -> None:
+    valid = table(["list oslo"], ["O B-via"], ["fare"], "v.csv")
+    first, second = prepare(valid=valid, label="label").summaries
+    assert first.endswith("tags: column 'tags' (3 tags), label: column 'label' (2 labels)")
+    assert second.endswith("tags: column 'tags' (2 tags), label: column 'label' (1 label)")
+
+
+def test_a_report_counts_unseen_tags_and_labels() -> None:
+    truth, known = [["B-a", "B-new"], ["O", "O"]], ["B-a", "O"]
+    figures = score_tags([["B-a", "O"], ["O", "O"]], truth, known, (["x", "x"], ["x", "new"]), ["x"])
+    assert (figures["unseen_tags"], figures["unseen_labels"]) == (1, 1)
+    said = TagScores({**figures, "warning": ""}).report(100)
+    assert "1 tag and 1 label unseen in training, counted as wrong" in said
+    assert "unseen_labels" not in score_tags(truth, truth, known)
 
 
 def test_the_output_of_a_file_chooses_the_same_tags() -> None:
