@@ -2,9 +2,9 @@
 
     python bench/programs.py [--width 128] [--rounds 31] [--only NAME ...]
 
-Every layer is run with its kernel and without (`fused=False`), with the same bits: one step from Python, and a run of 50
-steps of 32 rows. `attend` has no kernel: one step of it is compared with torch's scaled dot-product attention over a
-cache of keys and values. One thread. Ratios of CPU time: median and quartiles.
+Every layer is run with its kernel and without (`fused=False`), with the same bits: one step from Python, and a run of
+50 steps of 32 rows. `attend` has no kernel: one step of it is compared with torch's scaled dot-product attention over
+a cache of keys and values. One thread. Ratios of CPU time: median and quartiles.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def make_torch_step(bound: BoundLayer, x: Any) -> Callable[[], Any]:
 
 
 def measure_attention(width: int, rounds: int) -> dict[str, Any]:
-    """Compare a step of windowed attention with torch's, after a window of equal steps; the error is against float64."""
+    """Compare a step of windowed attention with torch's, after a window of equal steps; errors are against float64."""
     builder = Builder(width)
     bound = draw(builder.add("attend", heads=HEADS, window=WINDOW))
     layer, target = bound.layer, resolve_target(None)
@@ -172,8 +172,8 @@ def main() -> None:
     for r in attention:
         low, high = r["quartiles"]
         print(
-            f"{r['case']}, {r['target']}: {r['us']:.1f} us a step; torch {r['torch_us']:.1f} us, {r['ratio']:.2f} times that "
-            f"({low:.2f} to {high:.2f}); errors {r['error']:.1e} and {r['torch_error']:.1e}"
+            f"{r['case']}, {r['target']}: {r['us']:.1f} us a step; torch {r['torch_us']:.1f} us, "
+            f"{r['ratio']:.2f} times that ({low:.2f} to {high:.2f}); errors {r['error']:.1e} and {r['torch_error']:.1e}"
         )
     figures = {"rounds": options.rounds, "rows": rows, "attention": attention}
     record.write(options.out, "programs", record.with_provenance(figures, "torch"))
