@@ -17,7 +17,8 @@ from . import ops
 from .tape import Instruction, check_names, is_index
 
 MAX_OPERATIONS: Final = 4096  # of all programs of a graph
-MAX_NUMBERS: Final = 1 << 20  # of a register
+MAX_NUMBERS: Final = 1 << 20  # of a value of a row
+MAX_TENSOR: Final = (1 << 31) - 1  # numbers of a tensor
 MAX_AXES: Final = 4
 Shape = tuple[int, ...]
 
@@ -102,10 +103,9 @@ class Program:
             try:
                 check_arguments(ins, i)
                 shape = self.shape_of(ins, shapes)
-                if len(shape) > MAX_AXES or math.prod(shape) > MAX_NUMBERS or any(n < 1 for n in shape):
-                    raise CellError(
-                        f"has shape {list(shape)}; at most {MAX_AXES} axes and {MAX_NUMBERS} numbers are allowed"
-                    )
+                most = MAX_TENSOR if ins.name == "tensor" else MAX_NUMBERS
+                if len(shape) > MAX_AXES or math.prod(shape) > most:
+                    raise CellError(f"has shape {list(shape)}; at most {MAX_AXES} axes and {most} numbers are allowed")
                 shapes.append(shape)
             except CellError as error:
                 raise CellError(f"operation {i} ({ins.name}): {error}") from None
@@ -235,7 +235,7 @@ def check_arguments(ins: Instruction, count: int) -> None:
 def check_shape(value: Any) -> None:
     """Raise CellError unless this is a shape of at most MAX_AXES positive numbers."""
     fits = isinstance(value, tuple) and 1 <= len(value) <= MAX_AXES
-    if not fits or not all(type(n) is int and 1 <= n <= MAX_NUMBERS for n in value):
+    if not fits or not all(type(n) is int and 1 <= n <= MAX_TENSOR for n in value):
         raise CellError(f"has the shape {str(value)[:60]}; expected 1 to {MAX_AXES} whole numbers from 1 on")
 
 
