@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "bind_program.h"
 #include "bind_training.h"
 #include "message.h"
 
@@ -17,6 +18,7 @@ using tidegate::kFloat;
 using tidegate::kInt32;
 using tidegate::kInt64;
 using tidegate::Message;
+using tidegate::to_int32;
 
 namespace {
 
@@ -181,34 +183,12 @@ class Engine {
     message.check(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
   }
 
-  void program(nb::handle code_object, nb::handle joined_object, nb::handle consts_object, const nb::list& tensor_list,
-               std::int64_t inputs, std::int64_t ids, int output, nb::handle next_object, nb::handle offsets_object,
-               nb::handle sizes_object, int add, std::int64_t ahead) {
-    const Array code(code_object.ptr(), "code", kInt32, 2), joined(joined_object.ptr(), "joined", kInt32, 1),
-        consts(consts_object.ptr(), "consts", kFloat, 1), next(next_object.ptr(), "next", kInt32, 1),
-        offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1);
-    code.expect(1, TIDEGATE_OPERATION_WIDTH);
-    offsets.expect(0, next.shape(0));
-    sizes.expect(0, next.shape(0));
-    std::vector<std::unique_ptr<Array>> arrays;
-    std::vector<const float*> tensors;
-    std::vector<std::int64_t> tensor_sizes;
-    for (nb::handle object : tensor_list) {
-      arrays.push_back(std::make_unique<Array>(object.ptr(), "tensors", kFloat, 1));
-      tensors.push_back(arrays.back()->data<float>());
-      tensor_sizes.push_back(arrays.back()->shape(0));
-    }
+  void program(const nb::handle& code, const nb::handle& joined, const nb::handle& consts, const nb::list& tensors,
+               std::int64_t inputs, std::int64_t ids, int output, const nb::handle& next, const nb::handle& offsets,
+               const nb::handle& sizes, int add, std::int64_t ahead) {
     tidegate_program program = {};
     program.inputs = inputs, program.ids = ids, program.ahead = ahead, program.output = output;
-    program.operations = to_int32(code.shape(0)), program.code = code.data<std::int32_t>();
-    program.joined_count = to_int32(joined.shape(0)), program.joined = joined.data<std::int32_t>();
-    program.consts_count = to_int32(consts.shape(0)), program.consts = consts.data<float>();
-    program.tensors_count = to_int32(static_cast<Py_ssize_t>(tensors.size()));
-    program.tensors = tensors.data(), program.tensor_sizes = tensor_sizes.data();
-    program.states = to_int32(next.shape(0)), program.next = next.data<std::int32_t>();
-    program.state_offsets = offsets.data<std::int32_t>(), program.state_sizes = sizes.data<std::int32_t>();
-    Message message;
-    message.check(tidegate_add_program(engine_, &program, add, message.text, sizeof message.text));
+    tidegate::add_program(engine_, program, {code, joined, consts, next, offsets, sizes}, tensors, add);
   }
 
   void finish() {
@@ -276,7 +256,6 @@ class Engine {
 
  private:
   friend class Stepper;
-  static std::int32_t to_int32(Py_ssize_t n) { return n > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(n); }
   void require_finished() const {
     if (!info_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
   }
@@ -345,16 +324,6 @@ nb::dict opcodes() {
   return all;
 }
 
-nb::dict operations() {
-  constexpr const char* kNames[TIDEGATE_OPERATIONS] = {
-      "input", "take", "state", "steps", "tensor", "const", "affine", "matmul",  "select",  "expand",  "part",
-      "concat", "sum", "peak",  "mean",  "dot",    "push",  "neg",    "abs",     "exp",     "sigmoid", "tanh",
-      "relu",  "norm", "sqrt",  "add",   "sub",    "mul",   "div",    "minimum", "maximum", "less"};
-  nb::dict all;
-  for (int i = 0; i < TIDEGATE_OPERATIONS; ++i) all[kNames[i]] = i;
-  return all;
-}
-
 nb::dict errors() {
   nb::dict all;
   for (const std::string& target : compiled_targets("compute=bf16")) {
@@ -379,7 +348,7 @@ NB_MODULE(_native, module) {
   // None is allowed here so that Array reports it
   const auto array = [](const char* name) { return nb::arg(name).none(); };
   module.attr("OPCODES") = opcodes();
-  module.attr("OPERATIONS") = operations();
+  module.attr("OPERATIONS") = tidegate::list_operations();
   module.attr("ERRORS") = errors();
   const auto precision = nb::arg("precision") = "float32";
   module.def("compiled_targets", compiled_targets, precision);

@@ -83,11 +83,11 @@ class ProgramLayer final : public Layer {
     auto* const views = reinterpret_cast<MatrixView*>(tile.scratch);
     float* const early = tile.scratch + view_floats();
     float* const slots = early + plan_.early_floats;
-    MatrixView* view = views;
-    for (const ProgramRegister& reg : plan_.registers) {
+    for (const std::size_t i : plan_.used) {
+      const ProgramRegister& reg = plan_.registers[i];
       const float* data = nullptr;
       switch (reg.storage) {
-        case Storage::kInput: *view++ = {x.data + block.item * x.ld, x.ld}; continue;
+        case Storage::kInput: views[i] = {x.data + block.item * x.ld, x.ld}; continue;
         case Storage::kState: data = tile.state[reg.index] + block.first * reg.row; break;
         case Storage::kSpare: data = tile.spare[reg.index] + block.first * reg.row; break;
         case Storage::kBlock:
@@ -99,7 +99,7 @@ class ProgramLayer final : public Layer {
         case Storage::kSlot: data = slots + reg.index; break;
         case Storage::kOut: data = out; break;
       }
-      *view++ = {data + reg.offset, reg.row};
+      views[i] = {data + reg.offset, reg.row};
     }
     return views;
   }

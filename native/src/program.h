@@ -34,6 +34,7 @@ struct ProgramPlan {
   ProgramPlan(const Layer& layer, const tidegate_program& program);
 
   std::vector<ProgramRegister> registers;
+  std::vector<std::size_t> used;  // registers that operations read or write
   std::vector<ProgramOperation> early, late;
   std::vector<std::int32_t> joined;  // registers that are joined
   std::vector<InputProjection> matrices;

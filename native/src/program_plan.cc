@@ -2,10 +2,9 @@
 // value is stored. A buffer is used again when no later operation reads it.
 #include <algorithm>
 #include <cstring>
-#include <initializer_list>
 #include <map>
 
-#include "program.h"
+#include "program_groups.h"
 
 namespace tidegate {
 namespace {
@@ -47,14 +46,8 @@ class Slots {
   std::size_t total_ = 0;
 };
 
-// Operations that a kernel computes at once: what takes the place of the last of them.
-struct Group {
-  std::int32_t opcode, a, b, p, q, r;
-};
-
-struct PlanBuilder {
+struct PlanBuilder : ProgramReader {
   const Layer& layer;
-  const tidegate_program& program;
   ProgramPlan& plan;
   std::size_t count;
   std::vector<bool> early;               // by register
@@ -64,16 +57,10 @@ struct PlanBuilder {
   std::map<std::pair<std::int32_t, bool>, std::vector<std::int32_t>> products;  // by operand: one product
   std::vector<std::int32_t> joins;       // the operation that alone joins it to others; -1 if there is none
   std::map<std::size_t, std::size_t> whole_rows;  // by that operation: its slot
-  std::vector<bool> merged;              // operations that are a part of a group, but for the last
-  std::map<std::size_t, Group> groups;   // by its last operation
+  ProgramGroups found;
   bool copies_input = false;
   Slots early_slots, slots;
 
-  const std::int32_t* row_of(std::size_t i) const { return program.code + TIDEGATE_OPERATION_WIDTH * i; }
-  std::int32_t opcode_of(std::int32_t reg) const { return row_of(static_cast<std::size_t>(reg))[0]; }
-  std::size_t size_of(std::int32_t reg) const {
-    return static_cast<std::size_t>(row_of(static_cast<std::size_t>(reg))[1]);
-  }
   static bool is_product(std::int32_t opcode) {
     return opcode == TIDEGATE_OP_AFFINE || opcode == TIDEGATE_OP_MATMUL;
   }
@@ -95,8 +82,8 @@ struct PlanBuilder {
   }
 
   PlanBuilder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
-      : layer(layer), program(program), plan(plan), count(static_cast<std::size_t>(program.operations)),
-        early(count), reads(count), owner(count), last(count), joins(count, -1), merged(count) {
+      : ProgramReader{program}, layer(layer), plan(plan), count(static_cast<std::size_t>(program.operations)),
+        early(count), reads(count), owner(count), last(count), joins(count, -1) {
     for (std::size_t i = 0; i < count; ++i) {
       const std::int32_t opcode = row_of(i)[0];
       plan.by_steps = plan.by_steps || opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_STEPS;
@@ -115,7 +102,7 @@ struct PlanBuilder {
     for (std::int32_t s = 0; s < program.states; ++s) ++reads[static_cast<std::size_t>(program.next[s])];
     choose_block();
     find_products();
-    find_groups();
+    found = find_groups(program, reads);
     find_joined();
     find_owners();
     choose_in_place();
@@ -136,78 +123,6 @@ struct PlanBuilder {
   }
   const std::vector<std::int32_t>& product_of(std::size_t i) const { return products.at({row_of(i)[2], early[i]}); }
 
-  // Several operations that a kernel computes at once, where nothing else reads what is between them. Each `find`
-  // returns whether operation i ends such a group.
-  void find_groups() {
-    for (std::size_t i = 0; i < count; ++i)
-      if (!find_sum_of_products(i) && !find_softmax(i) && !find_normalization(i)) find_norm(i);
-  }
-
-  // The operation that writes a register, if it has this opcode and is read so many times by all, else null.
-  const std::int32_t* match(std::int32_t reg, std::int32_t opcode, std::int32_t times) const {
-    const auto i = static_cast<std::size_t>(reg);
-    return row_of(i)[0] == opcode && reads[i] == times && !merged[i] ? row_of(i) : nullptr;
-  }
-  void merge(std::initializer_list<std::int32_t> registers, std::size_t i, const Group& group) {
-    for (const std::int32_t reg : registers) merged[static_cast<std::size_t>(reg)] = true;
-    groups.emplace(i, group);
-  }
-
-  // sum over k of expand(a)[k, g, :] * b[k, g, :]
-  bool find_sum_of_products(std::size_t i) {
-    const std::int32_t* row = row_of(i);
-    if (row[0] != TIDEGATE_OP_SUM || row[5] != 1) return false;
-    const std::int32_t* const product = match(row[2], TIDEGATE_OP_MUL, 1);
-    const std::int32_t* const expand = product ? match(product[2], TIDEGATE_OP_EXPAND, 1) : nullptr;
-    if (!expand || expand[7] != 1 || row[7] % expand[6] || size_of(product[3]) != size_of(product[2])) return false;
-    merge({row[2], product[2]}, i, {kSumOfProducts, expand[2], product[3], row[7] / expand[6], row[6], expand[6]});
-    return true;
-  }
-
-  // e / sum(e), where e = exp(x - peak(x))
-  bool find_softmax(std::size_t i) {
-    const std::int32_t* row = row_of(i);
-    if (row[0] != TIDEGATE_OP_DIV) return false;
-    const std::int32_t* const e = match(row[2], TIDEGATE_OP_EXP, 2);
-    const std::int32_t* const sum = match(row[3], TIDEGATE_OP_SUM, 1);
-    if (!e || !sum || sum[2] != row[2] || sum[1] != 1) return false;
-    const std::int32_t* const difference = match(e[2], TIDEGATE_OP_SUB, 1);
-    const std::int32_t* const peak = difference ? match(difference[3], TIDEGATE_OP_PEAK, 1) : nullptr;
-    if (!peak || peak[2] != difference[2] || peak[1] != 1) return false;
-    merge({row[2], row[3], e[2], difference[3]}, i, {kSoftmax, difference[2], difference[2], 0, 0, 0});
-    return true;
-  }
-
-  // d / sqrt(mean(d d) + eps), where d = x - mean(x)
-  bool find_normalization(std::size_t i) {
-    const std::int32_t* row = row_of(i);
-    if (row[0] != TIDEGATE_OP_DIV) return false;
-    const std::int32_t* const d = match(row[2], TIDEGATE_OP_SUB, 3);
-    const std::int32_t* const root = match(row[3], TIDEGATE_OP_SQRT, 1);
-    const std::int32_t* const shifted = root ? match(root[2], TIDEGATE_OP_ADD, 1) : nullptr;
-    if (!d || !shifted || opcode_of(shifted[3]) != TIDEGATE_OP_CONST) return false;
-    const std::int32_t* const variance = match(shifted[2], TIDEGATE_OP_MEAN, 1);
-    const std::int32_t* const square = variance ? match(variance[2], TIDEGATE_OP_MUL, 1) : nullptr;
-    const std::int32_t* const mean = match(d[3], TIDEGATE_OP_MEAN, 1);
-    if (!square || !mean || square[2] != row[2] || square[3] != row[2] || mean[2] != d[2] || mean[1] != 1) return false;
-    merge({row[2], row[3], root[2], shifted[2], variance[2], d[3]}, i, {kNormalize, d[2], shifted[3], 0, 0, 0});
-    return true;
-  }
-
-  // The same, times a tensor, plus a tensor.
-  void find_norm(std::size_t i) {
-    const std::int32_t* row = row_of(i);
-    const std::int32_t* const scaled = row[0] == TIDEGATE_OP_ADD ? match(row[2], TIDEGATE_OP_MUL, 1) : nullptr;
-    const std::int32_t* const normal = scaled ? match(scaled[2], TIDEGATE_OP_DIV, 1) : nullptr;
-    const auto found = normal ? groups.find(static_cast<std::size_t>(scaled[2])) : groups.end();
-    if (found == groups.end() || found->second.opcode != kNormalize) return;
-    for (const std::int32_t tensor : {scaled[3], row[3]})
-      if (opcode_of(tensor) != TIDEGATE_OP_TENSOR || size_of(tensor) != static_cast<std::size_t>(row[1])) return;
-    const Group normalization = found->second;
-    groups.erase(found);
-    merge({row[2], scaled[2]}, i, {kNorm, normalization.a, normalization.b, scaled[3], row[3], 0});
-  }
-
   void find_owners() {
     for (std::size_t i = 0; i < count; ++i) {
       owner[i] = static_cast<std::int32_t>(i);
@@ -223,7 +138,7 @@ struct PlanBuilder {
     const auto end = static_cast<std::int32_t>(count);
     for (std::size_t i = 0; i < count; ++i)
       for_operands(i, [&](std::int32_t reg) { read(reg, static_cast<std::int32_t>(i)); });
-    for (const auto& [i, group] : groups)
+    for (const auto& [i, group] : found.groups)
       for (const std::int32_t reg : {group.a, group.b}) read(reg, static_cast<std::int32_t>(i));
     // Early values that late operations read stay to the end.
     for (std::size_t i = 0; i < count; ++i)
@@ -231,7 +146,7 @@ struct PlanBuilder {
         for_operands(i, [&](std::int32_t reg) {
           if (early[static_cast<std::size_t>(reg)]) read(reg, end);
         });
-    for (const auto& [i, group] : groups)
+    for (const auto& [i, group] : found.groups)
       for (const std::int32_t reg : {group.a, group.b})
         if (!early[i] && early[static_cast<std::size_t>(reg)]) read(reg, end);
     read(program.output, end);
@@ -378,15 +293,15 @@ struct PlanBuilder {
 
   void add(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
-    plan.registers.push_back(merged[i] ? ProgramRegister{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
+    plan.registers.push_back(found.merged[i] ? ProgramRegister{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
     const bool leaf = opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_TENSOR || opcode == TIDEGATE_OP_CONST ||
                       (opcode == TIDEGATE_OP_INPUT && !copies_input);
     const bool later_product = is_product(opcode) && product_of(i).front() != static_cast<std::int32_t>(i);
-    if (!leaf && !merged[i] && !is_view(i) && !later_product) (early[i] ? plan.early : plan.late).push_back(make(i));
+    if (!leaf && !found.merged[i] && !is_view(i) && !later_product) (early[i] ? plan.early : plan.late).push_back(make(i));
     for (std::size_t reg = 0; reg <= i; ++reg) {
       const ProgramRegister& r = plan.registers[reg];
       if (owner[reg] != static_cast<std::int32_t>(reg) || last[reg] != static_cast<std::int32_t>(i)) continue;
-      if (merged[reg]) continue;
+      if (found.merged[reg]) continue;
       if (r.storage == Storage::kSlot) slots.release(r.row * plan.block, r.index);
       if (r.storage == Storage::kEarly) early_slots.release(r.row * kTileRows, r.index);
     }
@@ -402,6 +317,7 @@ struct PlanBuilder {
       const std::size_t a = size_of(row[2]), b = size_of(row[3]);
       op.broadcast = a == b ? kBroadcastNone : a == 1 ? kBroadcastLeft : kBroadcastRight;
     }
+    if (opcode >= TIDEGATE_OP_EXPAND && opcode <= TIDEGATE_OP_MEAN && opcode != TIDEGATE_OP_CONCAT) op.b = op.a;
     if (is_product(opcode)) {
       find_input_product(i);
       pack(i);
@@ -410,13 +326,32 @@ struct PlanBuilder {
       op.a = static_cast<std::int32_t>(plan.joined.size());
       plan.joined.insert(plan.joined.end(), program.joined + row[2], program.joined + row[2] + row[3]);
     }
-    if (const auto found = groups.find(i); found != groups.end()) {
-      const Group& group = found->second;
+    if (const auto at = found.groups.find(i); at != found.groups.end()) {
+      const ProgramGroup& group = at->second;
       op.opcode = group.opcode, op.a = group.a, op.b = group.b, op.unary = nullptr, op.binary = nullptr;
       op.p = as_size(group.p), op.q = as_size(group.q), op.r = as_size(group.r);
     }
     plan.work += as_size(row[1]) * (opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_MEAN ? op.q : 1);
     return op;
+  }
+
+  // Find the registers that operations read or write: the others need no place.
+  void find_used() {
+    std::vector<bool> used(count);
+    const auto mark = [&](std::int32_t reg) { used[static_cast<std::size_t>(reg)] = true; };
+    for (const auto* operations : {&plan.early, &plan.late})
+      for (const ProgramOperation& op : *operations) {
+        mark(op.result);
+        if (op.opcode == kNorm) mark(static_cast<std::int32_t>(op.p)), mark(static_cast<std::int32_t>(op.q));
+        if (const auto group = found.groups.find(static_cast<std::size_t>(op.result)); group != found.groups.end())
+          mark(group->second.a), mark(group->second.b);
+        else
+          for_operands(static_cast<std::size_t>(op.result), mark);
+      }
+    mark(program.output);
+    for (std::int32_t s = 0; s < program.states; ++s) mark(program.next[s]);
+    for (std::size_t i = 0; i < count; ++i)
+      if (used[i]) plan.used.push_back(i);
   }
 
   // Copy the tensors that operations read; what only products read is packed already. Tables are rounded where matrices
@@ -453,6 +388,7 @@ ProgramPlan::ProgramPlan(const Layer& layer, const tidegate_program& program) {
   PlanBuilder builder(layer, program, *this);
   for (std::size_t i = 0; i < builder.count; ++i) builder.add(i);
   builder.copy_tensors();
+  builder.find_used();
   early_floats = builder.early_slots.total();
   slot_floats = builder.slots.total();
 }
