@@ -117,7 +117,7 @@ class Memory:
         op, read = self.operations[r], self.operations[operand]
         whole = self.operations.whole(operand) == self.operations.root(operand)
         if op.name == "push":
-            return i == r and operand == op.operands[0] != op.operands[1] and whole
+            return i == r and operand == op.operands[0] and whole
         return op.name in ELEMENTS and whole and at == self.plan.at[r] and (read.shape == op.shape or op.size == 1)
 
     def is_free(self, old: list[tuple[int, int, int]], r: int) -> bool:

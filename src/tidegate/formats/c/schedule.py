@@ -55,7 +55,8 @@ class Operations(list[Operation]):
             if name == "concat" and len(shape) == 1 and readers[i] <= {"affine", "matmul"}:
                 name = "parts"
             elif name == "concat":
-                operands = [self.store(r, strided=math.prod(shape[:-1]) > 1) for r in operands]
+                written = [self.store(r, strided=math.prod(shape[:-1]) > 1) for r in operands]
+                operands = [r if self.whole(r) == w else w for r, w in zip(operands, written, strict=True)]
             elif name in (*CALLS, "reshape"):
                 operands = [r if self.is_dense(r) else self.add_copy(r) for r in operands]
             settings = (a for a, kind in zip(ins.args, kinds_of(ins), strict=True) if kind != "r")
