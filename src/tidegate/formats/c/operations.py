@@ -110,7 +110,7 @@ class Compiler:
 
     def table(self, role: str) -> str:
         if role not in self.tables:
-            name = self.tables[role] = self.names.make(f"layer{self.context.i}_", role.replace(".", "_"))
+            name = self.tables[role] = self.names.make(f"layer{self.context.i}_", role)
             self.code.tables[name] = self.context.tensor(role)
         return self.tables[role]
 
