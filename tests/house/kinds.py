@@ -29,7 +29,7 @@ OTHERS = (
     ("tasks/_label_predictions.py", ("labels",), "'labels' in one", "a key of an answer's JSON"),
     ("layers/embed.py", ("ids",), "", "an option of the layer"),
     ("train/checkpoint.py", ("values",), "set(document)", "a key of a checkpoint"),
-    ("formats/c/recurrent.py", ("norm",), "ins.name", "an operation of tapes"),
+    ("formats/c/", ("norm",), "name", "an operation of programs"),
     ("nn/", ("softmax",), "model.layers[-1].ends_in", "a function"),
 )
 

@@ -109,8 +109,9 @@ def test_the_stack_is_what_the_header_says(written: Path, level: str) -> None:
         assert kind in ("static", "dynamic,bounded")
         used[place.rsplit(":", 1)[1]] = int(count)
     stated = int(constants(written / "intent.h")["INTENT_STACK_BYTES"])
-    leaf = max((n for name, n in used.items() if not name.startswith(("recurrent", "intent"))), default=0)
-    layer = max((n for name, n in used.items() if name.startswith("recurrent")), default=0)
+    layers = {name for name in used if re.match(r"[a-z]+_\d", name)}
+    layer = max((used[name] for name in layers), default=0)
+    leaf = max((n for name, n in used.items() if name not in layers and not name.startswith("intent")), default=0)
     assert stated <= used["intent_step"] + layer + leaf <= stated + 1024
 
 

@@ -1,6 +1,7 @@
 """Float C99: one .c and one .h file without malloc, with the state owned by the caller and a self-test.
 
-The code is generated from the layers and their tapes, so any cell works. It gives the bits of the native target `base`.
+The code is generated from the operations of each layer's step, so any layer and any cell works. It gives the bits of
+the native target `base`.
 """
 
 from __future__ import annotations

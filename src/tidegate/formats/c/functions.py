@@ -24,12 +24,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "exponential": ("limited", "power_of_two"),
     "logistic": ("limited", "power_of_two"),
     "hyperbolic_tangent": ("limited",),
-    "moments": ("lanes",),
-    "norm": ("moments",),
-    "normalize": ("moments",),
-    "softmax": ("larger", "exponential"),
-    "pool_max": ("larger",),
-    "pool_attention": ("larger", "exponential", "lanes"),
+    "normalize": ("lanes",),
 }
 TEXTS: dict[str, str] = {
     "larger": """\
@@ -149,57 +144,19 @@ static void projection(size_t rows, size_t columns, const float *Q, const float 
   }
 }
 """,
-    "convolution": """\
-/* y = W (past, x) + b; then past advances by x. past: the `older` numbers before x, oldest first. */
-static void convolution(size_t rows, size_t columns, size_t older, const float *W, const float *b, const float *x,
-                        float *past, float *y) {
-  for (size_t j = 0; j < rows; ++j, W += older + columns) {
-    float sum = b[j];
-    for (size_t k = 0; k < older; ++k) sum += W[k] * past[k];
-    for (size_t k = 0; k < columns; ++k) sum += W[older + k] * x[k];
-    y[j] = sum;
-  }
-  for (size_t k = columns; k < older; ++k) past[k - columns] = past[k];
-  for (size_t k = 0; k < columns; ++k) past[older - columns + k] = x[k];
-}
-""",
     "lanes": """\
 /* A vector is summed in four lanes; lane l adds the numbers l, l + 4, l + 8 ... */
 static float lanes(const float *lane) { return lane[0] + lane[1] + lane[2] + lane[3]; }
 """,
-    "moments": """\
-/* The mean of x, and the square root of its variance plus eps. */
-static float mean_of(size_t n, const float *x) {
-  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i];
-  return lanes(lane) / (float)n;
-}
-
-static float spread_of(size_t n, const float *x, float mean, float eps) {
-  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  for (size_t i = 0; i < n; ++i) lane[i % 4] += (x[i] - mean) * (x[i] - mean);
-  return sqrtf(lanes(lane) / (float)n + eps);
-}
-""",
-    "norm": """\
-static void norm(size_t n, const float *x, const float *gain, const float *bias, float eps, float *y) {
-  const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
-  for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread * gain[i] + bias[i];
-}
-""",
     "normalize": """\
 /* x normalised to mean 0 and variance 1. */
 static void normalize(size_t n, const float *x, float eps, float *y) {
-  const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
+  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f}, square[4] = {0.0f, 0.0f, 0.0f, 0.0f}, mean, spread;
+  for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i];
+  mean = lanes(lane) / (float)n;
+  for (size_t i = 0; i < n; ++i) square[i % 4] += (x[i] - mean) * (x[i] - mean);
+  spread = sqrtf(lanes(square) / (float)n + eps);
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread;
-}
-""",
-    "softmax": """\
-static void softmax(size_t n, const float *x, float *y) {
-  float peak = x[0], total = 0.0f;
-  for (size_t i = 1; i < n; ++i) peak = larger(peak, x[i]);
-  for (size_t i = 0; i < n; ++i) total += y[i] = exponential(x[i] - peak);
-  for (size_t i = 0; i < n; ++i) y[i] /= total;
 }
 """,
     "copy": """\
@@ -210,40 +167,6 @@ static void copy(size_t n, const float *x, float *y) {
     "plus": """\
 static void plus(size_t n, const float *x, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] += x[i];
-}
-""",
-    "pool_mean": """\
-/* The mean over the steps so far; sum is part of the state. */
-static void pool_mean(size_t n, const float *x, float steps, float *sum, float *y) {
-  for (size_t i = 0; i < n; ++i) {
-    sum[i] += x[i];
-    y[i] = sum[i] / steps;
-  }
-}
-""",
-    "pool_max": """\
-/* The maximum over the steps so far, which is the state. */
-static void pool_max(size_t n, const float *x, float *max, float *y) {
-  for (size_t i = 0; i < n; ++i) y[i] = max[i] = larger(max[i], x[i]);
-}
-""",
-    "pool_attention": """\
-/* The mean over the steps so far, weighted by a softmax of their scores. State: the largest score, the sum of the
- * weights, the weighted sum. */
-static void pool_attention(size_t n, const float *x, const float *score, float score_bias, float *state, float *y) {
-  float *const peak = state, *const weight = state + 1, *const sum = state + 2;
-  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f}, energy, most, keep, take;
-  for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i] * score[i];
-  energy = lanes(lane) + score_bias;
-  most = larger(*peak, energy);
-  keep = exponential(*peak - most);
-  take = exponential(energy - most);
-  *peak = most;
-  *weight = *weight * keep + take;
-  for (size_t i = 0; i < n; ++i) {
-    sum[i] = sum[i] * keep + take * x[i];
-    y[i] = sum[i] / *weight;
-  }
 }
 """,
 }

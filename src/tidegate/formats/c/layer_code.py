@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...layers import Layer
 from ...model import Model
 
 
@@ -16,15 +16,13 @@ class LayerCode:
     """What one layer adds to the C file.
 
     tables: C name -> numbers. functions: names of library functions (`functions.py`). own_function: a C function for
-    this layer alone, as lines. body: statements of the step. note: behind the layer's kind in the comment above them.
-    stack: bytes of arrays in `own_function`.
+    this layer alone, as lines. body: statements of the step. stack: bytes of arrays in `own_function`.
     """
 
     tables: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
     own_function: list[str] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
-    note: str = ""
     stack: int = 0
 
 
@@ -32,24 +30,17 @@ class LayerCode:
 class LayerContext:
     """One layer in its model.
 
-    i: its index. layer: an instance of the class that its generator is for. width: of its input. x, y: C expressions of
-    its input and output. offsets: state -> its start in the data of the state, in floats. delay: how many steps late it
-    runs, as layers before it look ahead.
+    i: its index. x, y: C expressions of its input and output. offsets: state -> its start in the data of the state, in
+    floats. delay: how many steps late it runs, as layers before it look ahead.
     """
 
     model: Model
     i: int
-    layer: Any
-    width: int
+    layer: Layer
     x: str
     y: str
     offsets: dict[str, int]
     delay: int = 0
-
-    @property
-    def size(self) -> int:
-        """The width of its output."""
-        return int(self.layer.width)
 
     @property
     def steps(self) -> str:

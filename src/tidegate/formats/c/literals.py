@@ -46,13 +46,14 @@ class UniqueNames:
         self.used: set[str] = set()
 
     def make(self, prefix: str, name: str) -> str:
-        """Return the prefix and the name, with letters outside ASCII spelt as uXXXX.
+        """Return the prefix and the name, with letters outside ASCII spelt as uXXXX and _ for what is no letter.
 
         >>> names = UniqueNames()
-        >>> names.make("x_", "z"), names.make("x_", "ζ"), names.make("x_", "z")
-        ('x_z', 'x_u03b6', 'x_z_')
+        >>> names.make("x_", "z"), names.make("x_", "ζ"), names.make("x_", "z"), names.make("x_", "p.a */")
+        ('x_z', 'x_u03b6', 'x_z_', 'x_p_a___')
         """
-        unique = prefix + "".join(c if c.isascii() else f"u{ord(c):04x}" for c in name)
+        ascii_only = re.sub(r"[^A-Za-z0-9_]", lambda c: "_" if c[0].isascii() else f"u{ord(c[0]):04x}", name)
+        unique = prefix + ascii_only
         while unique in self.used:
             unique += "_"
         self.used.add(unique)

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ModelFileError, error_context
-from ...layers import Layer, choose, output_delays, output_widths, state_names
+from ...layers import Layer, output_delays, output_widths, state_names
 from ...model import Model
 from .layer_code import LayerCode, LayerContext
-from .layers import GENERATORS
 from .literals import format_comment
+from .operations import generate, is_lookup
+from .places import Buffers
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class Program:
 
 
 def build_program(model: Model) -> Program:
-    """Build the program of a model. Raises ModelFileError for a model without a step, or a layer without C code."""
+    """Build the program of a model. Raises ModelFileError for a model without a step."""
     if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
     (source,) = model.inputs.values()
     ids = model.layers[0].ids
     inputs = source.size if source.features is None else source.features
     plan = BufferPlan(model)
-    codes = list(plan.generate_layers(inputs))
+    codes = list(plan.generate_layers())
     step = plan.arrange([code.body for code in codes])
     codes.append(init := generate_init(model))
     return Program(
@@ -74,7 +75,7 @@ def build_program(model: Model) -> Program:
         [code.own_function for code in codes if code.own_function],
         init.body,
         [*plan.declarations(), *step],
-        4 * sum(plan.buffers) + max(code.stack for code in codes),
+        4 * sum(plan.buffers.sizes) + max(code.stack for code in codes),
     )
 
 
@@ -103,37 +104,35 @@ def generate_init(model: Model) -> LayerCode:
 class BufferPlan:
     """Where each layer's output goes.
 
-    The last output goes to the caller; that of an embed of one id stays in its table. The others go into buffers, which
-    are reused once no layer reads them any more.
+    The last output goes to the caller; that of a lookup stays in its table. The others go into buffers, which are
+    reused once no layer reads them any more.
     """
 
     def __init__(self, model: Model) -> None:
         self.model, self.layers = model, model.layers
         self.widths, self.delays = output_widths(self.layers), output_delays(self.layers)
-        self.buffers: list[int] = []
+        self.lookups = list(self.find_lookups())
+        self.buffers = Buffers()
         self.buffer_of = list(self.assign_buffers())
+
+    def find_lookups(self) -> Iterator[bool]:
+        for i, layer in enumerate(self.layers):
+            with error_context(f"layers[{i}]"):
+                yield is_lookup(layer)
 
     def assign_buffers(self) -> Iterator[int | None]:
         """Assign buffers: for each layer the index of its buffer, or None."""
-        busy: list[int] = []  # for each buffer, the last layer that reads it
-        for i, layer in enumerate(self.layers):
-            if layer.ids == 1 or i == len(self.layers) - 1:
+        for i, lookup in enumerate(self.lookups):
+            if lookup or i == len(self.layers) - 1:
                 yield None
                 continue
-            free = [b for b, until in enumerate(busy) if until < i]
-            if not free:
-                free = [len(busy)]
-                busy.append(-1)
-                self.buffers.append(0)
-            busy[free[0]] = max([i + 1, *(j for j, other in enumerate(self.layers) if other.add == i)])
-            self.buffers[free[0]] = max(self.buffers[free[0]], self.widths[i])
-            yield free[0]
+            last = max([i + 1, *(j for j, other in enumerate(self.layers) if other.add == i)])
+            yield self.buffers.take(i, last, self.widths[i])
 
     def declarations(self) -> list[str]:
-        buffers = [f"float buffer_{b}[{size}];" for b, size in enumerate(self.buffers)]
+        buffers = [f"float buffer_{b}[{size}];" for b, size in enumerate(self.buffers.sizes)]
         named = [f"float *const y_{i} = buffer_{b};" for i, b in enumerate(self.buffer_of) if b is not None]
-        row = self.model.look_ahead and self.layers[0].ids == 1
-        rows = [f"const float *{self.expression(0)} = NULL;"] if row else []
+        rows = [f"const float *{self.expression(0)} = NULL;"] if self.model.look_ahead and self.lookups[0] else []
         return buffers + named + rows
 
     def arrange(self, bodies: list[list[str]]) -> list[str]:
@@ -151,19 +150,16 @@ class BufferPlan:
 
     def expression(self, i: int) -> str:
         """Return the C expression for a layer's output."""
-        last = i == len(self.layers) - 1 and self.layers[i].ids != 1
+        last = i == len(self.layers) - 1 and not self.lookups[i]
         return "out" if last else f"y_{i}"
 
-    def generate_layers(self, width: int) -> Iterator[LayerCode]:
-        """Generate the code of each layer. width: of the first layer's input."""
+    def generate_layers(self) -> Iterator[LayerCode]:
+        """Generate the code of each layer."""
         offsets = {array["name"]: (array["offset"] - 8) // 4 for array in self.model.state_schema[1:]}
         for i, layer in enumerate(self.layers):
             own = {name: offsets[full] for name, full in state_names(i, layer.state()).items()}
-            x, before = (self.expression(i - 1), self.widths[i - 1]) if i else ("x", width)
-            with error_context(f"layers[{i}]"):
-                generate = choose(GENERATORS, layer, "cannot be exported to C")
-            delay = self.delays[i] - layer.look_ahead
-            code = generate(LayerContext(self.model, i, layer, before, x, self.expression(i), own, delay))
+            x, delay = self.expression(i - 1) if i else "x", self.delays[i] - layer.look_ahead
+            code = generate(LayerContext(self.model, i, layer, x, self.expression(i), own, delay))
             self.finish(code, i, layer)
             yield code
 
@@ -174,10 +170,7 @@ class BufferPlan:
             code.body.append(
                 f"plus({self.widths[i]}, {self.expression(added)}, {self.expression(i)}); /* add: layers[{added}] */"
             )
-        if layer.ids == 1:
-            if not self.model.look_ahead:
-                code.body[0] = f"const float *const {code.body[0]}"
-            if i == len(self.layers) - 1:
-                code.functions.add("copy")
-                code.body.append(f"copy({self.widths[i]}, {self.expression(i)}, out);")
-        code.body[:0] = [f"/* layers[{i}]: {layer.kind}{code.note} */"]
+        if self.lookups[i] and i == len(self.layers) - 1:
+            code.functions.add("copy")
+            code.body.append(f"copy({self.widths[i]}, {self.expression(i)}, out);")
+        code.body[:0] = [f"/* layers[{i}]: {layer.kind} */"]
