@@ -161,6 +161,11 @@ class Layer(ABC):
         states = {name: shape for name, (shape, _) in self.state().items()}
         return lower(self.step, inputs, self.ids, self.shapes(), states)
 
+    @cached_property
+    def reshapes(self) -> bool:
+        """Whether a step reshapes: then x must have one axis in front of its width, that of rows, which stays."""
+        return any(ins.name == "reshape" for ins in self.program.instructions)
+
     @property
     def whole_window(self) -> str:
         """Why the layer needs whole rows and has no step; "" if it runs step by step."""
