@@ -22,7 +22,7 @@ TENSORS: dict[str, tuple[int, ...]] = {
     "W": (WIDTH, WIDTH),
     "b": (WIDTH,),
     "gain": (WIDTH,),
-    "grid": (2, 3),
+    "plane": (2, 3),
     "column": (4, 1),
     "cube": (2, 3, 2),
 }
@@ -34,7 +34,7 @@ SINGLE: dict[str, Callable[..., Any]] = {
     "dot": lambda xp, t, x, g, h, ring, steps: xp.dot(x, xp.tanh(x) * 2.0),
     "dot with a tensor": lambda xp, t, x, g, h, ring, steps: xp.dot(x, t["gain"]) + t["gain"],
     "dot of a grid": lambda xp, t, x, g, h, ring, steps: xp.dot(g, h),
-    "dot of a grid and a tensor": lambda xp, t, x, g, h, ring, steps: xp.dot(g, t["grid"]),
+    "dot of a grid and a tensor": lambda xp, t, x, g, h, ring, steps: xp.dot(g, t["plane"]),
     "outer dot": lambda xp, t, x, g, h, ring, steps: xp.dot(
         g.reshape(x.shape[0], 2, 1, 3), ring.reshape(x.shape[0], 1, 4, 3)
     ),
@@ -59,7 +59,7 @@ SINGLE: dict[str, Callable[..., Any]] = {
     "concat and split of grids": lambda xp, t, x, g, h, ring, steps: (
         xp.concat([h, g]) * xp.sigmoid(xp.split(xp.concat([g, h, h, g]), 2)[1])
     ),
-    "mean and norm of grids": lambda xp, t, x, g, h, ring, steps: xp.norm(g + t["grid"]) - xp.mean(h),
+    "mean and norm of grids": lambda xp, t, x, g, h, ring, steps: xp.norm(g + t["plane"]) - xp.mean(h),
     "a scalar to all": lambda xp, t, x, g, h, ring, steps: xp.sqrt(xp.sum(x * x) + 0.25) / (1.0 + abs(x)),
 }
 
