@@ -11,6 +11,8 @@ import pytest
 from tidegate import layers
 from tidegate.layers import Builder, _load
 from tidegate.model import Model
+from tidegate.reference import Reference
+from tidegate.tape import NumpyOps
 from tidegate.verify.samples import WORDS, build_model
 
 TOY_LAYERS = Path(__file__).parents[1] / "toy_layers"
@@ -54,3 +56,22 @@ def attention_model(seed: int = 0, window: int = 5, heads: int = 2, size: int = 
     builder.add("dense", size=3, activation="none")
     builder.add("softmax")
     return with_ages(build_model(builder.layers, seed, None, 3))
+
+
+def run_in_float32(model: Model, x: Array, xp: type[NumpyOps] = NumpyOps) -> tuple[Array, list[dict[str, Array]]]:
+    """Run one row x [T, ...] in float32; return the outputs [T, width], and the states before and after each step."""
+    reference = Reference(model, single_precision(xp))
+    reference.weights = [{role: v.astype(np.float32) for role, v in t.items()} for t in reference.weights]
+    states, outputs = [reference.initial_state(1)], []
+    for one in x:
+        before = {name: v.astype(np.float32) for name, v in states[-1].items()}
+        y, after = reference.step(before, one[None])
+        assert y.dtype == np.float32
+        outputs.append(y[0])
+        states.append({**after, "steps": after["steps"].astype(np.int64)})
+    return np.stack(outputs), states
+
+
+def single_precision(xp: type[NumpyOps]) -> type[NumpyOps]:
+    """Return the operations with comparisons that give float32."""
+    return type("SinglePrecision", (xp,), {"less": staticmethod(lambda x, y: NumpyOps.less(x, y).astype(np.float32))})

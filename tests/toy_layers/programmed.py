@@ -50,6 +50,9 @@ SINGLE: dict[str, Callable[..., Any]] = {
     "push of a grid": lambda xp, t, x, g, h, ring, steps: xp.push(g.reshape(x.shape[0], 1, 2, 3), h),
     "sum over rows of a grid": lambda xp, t, x, g, h, ring, steps: xp.sum(g * h, -2),
     "sum over a positive axis": lambda xp, t, x, g, h, ring, steps: xp.sum(ring, 1) * ring,
+    "sum over an axis of a square": lambda xp, t, x, g, h, ring, steps: xp.sum(
+        x.reshape(x.shape[0], 6, 1) * xp.tanh(x.reshape(x.shape[0], 1, 6)), -2
+    ),
     "peak over the window": lambda xp, t, x, g, h, ring, steps: ring - xp.peak(ring, 1),
     "outer product": lambda xp, t, x, g, h, ring, steps: x.reshape(x.shape[0], 6, 1) * x.reshape(x.shape[0], 1, 6),
     "outer quotient": lambda xp, t, x, g, h, ring, steps: g.reshape(x.shape[0], 2, 3, 1) / (1.0 + xp.abs(t["cube"])),
@@ -60,6 +63,7 @@ SINGLE: dict[str, Callable[..., Any]] = {
         xp.concat([h, g]) * xp.sigmoid(xp.split(xp.concat([g, h, h, g]), 2)[1])
     ),
     "mean and norm of grids": lambda xp, t, x, g, h, ring, steps: xp.norm(g + t["plane"]) - xp.mean(h),
+    "tensors alone": lambda xp, t, x, g, h, ring, steps: x * xp.exp(-xp.abs(t["gain"] * t["b"] + t["gain"])),
     "a scalar to all": lambda xp, t, x, g, h, ring, steps: xp.sqrt(xp.sum(x * x) + 0.25) / (1.0 + abs(x)),
 }
 
