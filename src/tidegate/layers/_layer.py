@@ -161,6 +161,11 @@ class Layer(ABC):
         states = {name: shape for name, (shape, _) in self.state().items()}
         return lower(self.step, inputs, self.ids, self.shapes(), states)
 
+    @cached_property
+    def reshapes(self) -> bool:
+        """Whether a step reshapes: then x must have one axis in front of its width, that of rows, which stays."""
+        return any(ins.name == "reshape" for ins in self.program.instructions)
+
     @property
     def look_ahead(self) -> int:
         """How many later steps the output of a step reads; a stream waits for them."""

@@ -54,9 +54,13 @@ def look_up(layer: Embed, t: Tensors, x: Tensor, how: Run) -> Tensor:
 
 
 def run_equation(layer: Layer, t: Tensors, x: Tensor, how: Run) -> Tensor:
-    """Run the layer's own equation: over all steps at once, or one by one if it has states."""
-    if layer.state():
+    """Run the layer's own equation: over all steps at once, or one by one if it has states or reads their number."""
+    if layer.state() or layer.program.runs_by_steps:
         return how.layout.pack(run_steps(layer, t, how.layout.pad(x))[0])
+    leading = x.shape[: x.ndim - (layer.ids != 1)]
+    if len(leading) > 1 and layer.reshapes:
+        y = torch.as_tensor(layer.step(TorchOps, t, {}, x.flatten(0, len(leading) - 1), None)[0])
+        return y.reshape(*leading, layer.width)
     return torch.as_tensor(layer.step(TorchOps, t, {}, x, None)[0])
 
 
@@ -100,10 +104,11 @@ def run_pool(layer: Layer, t: Tensors, x: Tensor, how: Run, ends: list[Tensor]) 
 
 def run_steps(layer: Layer, t: Tensors, x: Tensor) -> tuple[Tensor, Tensors]:
     """Return the output of a layer after every step of x [T, B, ...], and its states after every step."""
-    s: dict[str, Any] = {n: x.new_tensor(first) for n, first in layer.initial_state(x.shape[1]).items()}
+    like = x if x.is_floating_point() else next(iter(t.values()))  # ids come with a table
+    s: dict[str, Any] = {n: like.new_tensor(first) for n, first in layer.initial_state(x.shape[1]).items()}
     outputs, states = [], []
     for k in range(x.shape[0]):
-        y, s = layer.step(TorchOps, t, s, x[k], k + 1)
+        y, s = layer.step(TorchOps, t, s, x[k], like.new_full((x.shape[1], 1), k + 1))
         outputs.append(y)
         states.append(s)
     return torch.stack(outputs), {n: torch.stack([s[n] for s in states]) for n in s}

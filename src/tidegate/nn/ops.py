@@ -48,16 +48,38 @@ class TorchOps:
         return torch.nn.functional.linear(x, W)
 
     @staticmethod
+    def dot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (x * y).sum(-1, keepdim=True)
+
+    @staticmethod
     def mean(x: torch.Tensor) -> torch.Tensor:
         return x.mean(-1, keepdim=True)
 
     @staticmethod
-    def sum(x: torch.Tensor) -> torch.Tensor:
-        return x.sum(-1, keepdim=True)
+    def sum(x: torch.Tensor, axis: int = -1) -> torch.Tensor:
+        return x.sum(axis, keepdim=True)
 
     @staticmethod
-    def peak(x: torch.Tensor) -> torch.Tensor:
-        return x.amax(-1, keepdim=True)
+    def peak(x: torch.Tensor, axis: int = -1) -> torch.Tensor:
+        return x.amax(axis, keepdim=True)
+
+    @staticmethod
+    def less(a: Any, b: Any) -> torch.Tensor:
+        a, b = as_tensors(a, b)
+        return torch.lt(a, b).to(a.dtype)
+
+    @staticmethod
+    def select(condition: torch.Tensor, a: Any, b: Any) -> torch.Tensor:
+        """Take a where the condition is not 0, else b. The operand that is not taken gets the gradient 0, not NaN.
+
+        That 0 is multiplied by the derivatives of whatever made the operand, and 0 times infinity is NaN. So select the
+        operand of an `exp`, a `div` or a `sqrt`, not its result: `exp(select(filled, score, -1e30) - peak)`.
+        """
+        return torch.where(condition != 0, *as_tensors(a, b, condition))
+
+    @staticmethod
+    def push(window: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([window[:, 1:], x[:, None]], 1)
 
     @staticmethod
     def concat(parts: list[torch.Tensor]) -> torch.Tensor:
@@ -76,7 +98,10 @@ class TorchOps:
         return list(ids.unbind(-1))
 
 
-def as_tensors(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Convert both to tensors: torch's minimum and maximum do not accept Python numbers."""
-    like = a if isinstance(a, torch.Tensor) else b
+def as_tensors(a: Any, b: Any, like: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Convert both to tensors, as torch's minimum, maximum, lt and where need them or their dtype.
+
+    like: a tensor with the dtype of the result if neither is one.
+    """
+    like = next((v for v in (a, b) if isinstance(v, torch.Tensor)), like)
     return torch.as_tensor(a, dtype=like.dtype), torch.as_tensor(b, dtype=like.dtype)

@@ -24,7 +24,9 @@ import numpy.typing as npt
 
 from ..layers import Layer
 from ..reference import Reference
-from .bounds import BoundedValue, ErrorGraph, U, gamma
+from ..tape import run_program
+from .bounded_value import BoundedValue
+from .bounds import ErrorGraph, U, gamma
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -90,14 +92,21 @@ class TrackedReference(Reference):
     def __init__(self, model: Model, graph: ErrorGraph, tracks_states: bool, last_step: int) -> None:
         super().__init__(model, graph)
         self.tracks_states, self.last_step = tracks_states, last_step
+        self.tightens = any(count_products(layer) > 1 for layer in model.layers)
+
+    def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
+        self.xp.tightens_from = len(self.xp.values) if self.tightens else None
+        return super().step(state, x)
 
     def step_layer(self, layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
         xp, _, s, _, steps = arguments
         xp.layer, xp.is_last_step = layer, int(steps.item()) == self.last_step
         tracked = TrackedStates(xp, s) if self.tracks_states and layer.tapes else None
-        y, after = layer.step(*arguments)
+        y, after = run_program(layer.program, *arguments)  # what tensors alone give is rounded, too
         if isinstance(y, BoundedValue) and y.slopes is not None and layer.tapes:
             y.radius = np.minimum(y.radius, xp.affine_form.radius_of(y))
+        if isinstance(y, BoundedValue) and not layer.tapes:
+            xp.tighten(y)
         if tracked:
             tracked.finish(after)
         return y, after
@@ -105,6 +114,13 @@ class TrackedReference(Reference):
     def run_layer(self, i: int, layer: Layer, xs: list[Any]) -> list[Any]:
         self.xp.layer, self.xp.is_last_step = layer, False
         return super().run_layer(i, layer, xs)
+
+
+def count_products(layer: Layer) -> int:
+    """Count the products of a step of a layer without a recurrence, whose errors may meet with opposite signs."""
+    if layer.tapes or layer.whole_window:
+        return 0
+    return sum(ins.name in ("affine", "matmul", "dot") for ins in layer.program.instructions)
 
 
 class TrackedStates:

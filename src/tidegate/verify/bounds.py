@@ -29,18 +29,25 @@ possible value (|v| plus its possible deviation), `own_error` is
                            sums are added to the same; n gamma_{n+1} (|W| x' + |b|) more, as partial sums are rounded
                            themselves. If x is rounded first, `operand_rel` |W| x' more, and 2^-126 (|W| + x') where
                            smaller numbers are taken as 0
+    dot a b                gamma_n sum a' b' + sum A B, for n products: in any order and any number of lanes, each meets
+                           at most its own rounding, unless it is fused, and those of n - 1 additions. Each product
+                           leaves its tangent by A B. Operands are never rounded to fewer digits
     sum, mean              gamma_{n-1} sum x'; two more roundings for the mean
     exp                    `exp_rel` v' + v e^A A^2 / 2    (Taylor's remainder; so for the next two)
     sigmoid                `sigmoid_abs` + the least of A^2 / (12 sqrt 3), s e^A A^2 / 2 and 1 + s A, where
                            s = v (1 - v): |sigmoid''| <= sigmoid', which grows by at most e^A within A
     tanh                   `tanh_rel` v' + `tanh_abs` + the least of 2 A^2 / (3 sqrt 3), s e^2A A^2 and 2 + s A, where
                            s = 1 - v^2: |tanh''| <= 2 tanh', which grows by at most e^2A
+    less                   nothing if A + B cannot turn the comparison, as between exact values; else 1
+    select                 nothing if the condition is certainly 0 or certainly not; else neither derivative is used,
+                           and the error is A or |a - b| + B, whichever is larger, where a is taken here
     abs, relu              2 (A - |a|) and A - |a|, if positive: the sign may be the other one
     maximum, minimum       A + B - |a - b| if positive: the result may be the other operand. If that is more than a
                            quarter of the larger radius, neither derivative is used and the error is that radius, as a
                            maximum changes by no more than its operands do. Over an axis, the largest over the others
     a constant, a row of a table        the error of storing it as float32
-    neg, parts, reshape    nothing; nor a - max(a, b) where the maximum is certainly a
+    neg, parts, reshape,
+    concat, push           nothing: numbers change places; nor a - max(a, b) where the maximum is certainly a
 
 so that one bound holds on every target; only the constants of the functions depend on the target. Underflow is covered
 by 2^-126 per operation, flushed or not. Infinities are exact: the peak of a pool that has seen nothing. All of this is
@@ -57,13 +64,13 @@ import numpy.typing as npt
 from ..layers import Layer
 from ..runtime.precision import round_to_bf16
 from ..tape import NORM_EPS, NumpyOps
-from .jacobians import Jacobian, elementwise, place_range, product, reshape, take_range, weighted_sum
+from .bounded_value import BoundedValue, weigh
+from .jacobians import elementwise, move, product, spread, weighted_sum
 
 U: Final = 2.0**-24
 TINY: Final = 2.0**-126
 SIGMOID_CURVATURE, TANH_CURVATURE = 0.0482, 0.385  # half of the largest second derivative, rounded up
 Float = npt.NDArray[np.float64]
-Operands = list[tuple["BoundedValue", Jacobian]]
 
 
 class ActivationErrors(NamedTuple):
@@ -93,81 +100,6 @@ def gamma(k: float) -> float:
     return k * U / (1 - k * U)
 
 
-class BoundedValue:
-    """One operation's result for one stream, float64 [1, width] (or a state's [1, *shape]), and a bound of its error.
-
-    value: in the reference. own_error: what this operation adds to the error. radius: a bound of the whole error.
-    operands: each with the Jacobian with respect to it. slopes [n, width] and remainder, while the states of a step are
-    tracked (`affine_forms.py`): the derivatives with respect to those n numbers, and a bound of the rest of the error.
-    affine_form: for a state, the form that represents its error.
-    """
-
-    __slots__ = ("affine_form", "certain", "graph", "operands", "own_error", "radius", "remainder", "slopes", "value")
-    __array_ufunc__ = None  # so that NumPy leaves its operators to this class
-
-    def __init__(self, graph: ErrorGraph, value: Float, own: Any, operands: Operands, limit: Any = np.inf) -> None:
-        """limit: another bound of the error, known from elsewhere."""
-        self.graph, self.value, self.operands = graph, value, operands
-        self.affine_form: Any = None
-        self.certain: dict[int, Any] = {}  # of a maximum: id of an operand -> where it certainly is the result
-        exact = None if np.isfinite(value).all() else np.isinf(value)
-        self.own_error = clean_bound(exact, own)
-        self.radius: Float = clean_bound(
-            exact, np.minimum(sum((J.abs_jvp(a.radius) for a, J in operands), self.own_error), limit)
-        )
-        self.slopes: Float | None = None
-        self.remainder = self.radius
-        if terms := [J.jvp(a.slopes) for a, J in operands if a.slopes is not None]:
-            whole = np.broadcast_to(sum(terms), (len(terms[0]), value.size))
-            self.slopes = whole if exact is None else np.where(exact.reshape(1, -1), 0.0, whole)
-            self.remainder = clean_bound(exact, sum((J.abs_jvp(a.remainder) for a, J in operands), self.own_error))
-        graph.values.append(self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
-
-    def reshape(self, *shape: int) -> BoundedValue:
-        value = self.value.reshape(*shape)
-        return BoundedValue(self.graph, value, 0.0, [(self, reshape(value.shape))])
-
-    def __add__(self, b: Any) -> BoundedValue:
-        return self.graph.add(self, b)
-
-    def __sub__(self, b: Any) -> BoundedValue:
-        return self.graph.sub(self, b)
-
-    def __mul__(self, b: Any) -> BoundedValue:
-        return self.graph.mul(self, b)
-
-    def __truediv__(self, b: Any) -> BoundedValue:
-        return self.graph.div(self, b)
-
-    def __radd__(self, a: Any) -> BoundedValue:
-        return self.graph.add(a, self)
-
-    def __rsub__(self, a: Any) -> BoundedValue:
-        return self.graph.sub(a, self)
-
-    def __rmul__(self, a: Any) -> BoundedValue:
-        return self.graph.mul(a, self)
-
-    def __rtruediv__(self, a: Any) -> BoundedValue:
-        return self.graph.div(a, self)
-
-    def __neg__(self) -> BoundedValue:
-        return self.graph.neg(self)
-
-    def __abs__(self) -> BoundedValue:
-        return self.graph.abs(self)
-
-
-def clean_bound(exact: Any, bound: Any) -> Float:
-    """Return a bound with 0 where a value is exact, and infinity where it became NaN, as by 0 times infinity."""
-    cleaned: Float = np.where(np.isnan(bound), np.inf, bound)
-    return cleaned if exact is None else np.where(exact, 0.0, cleaned)
-
-
 class ErrorGraph:
     """The operations of cells and layers over `BoundedValue`, recorded in the order in which they run.
 
@@ -183,11 +115,8 @@ class ErrorGraph:
         self.affine_form: Any = None  # of the states that are tracked through this step
         self.layer: Layer | None = None  # which runs
         self.is_last_step = False
-
-    @property
-    def is_matrix_product(self) -> bool:
-        """Whether the running layer multiplies by matrices; an attention's score rounds no operand, in no order."""
-        return self.layer is None or any(self.layer.use(role) == "matrix" for role in self.layer.tensors)
+        self.tightens_from: int | None = None  # the number of the first value of a step whose radii are tightened
+        self.lost = False  # whether a number may be finite in the reference and not on the target, or the reverse
 
     def lift(self, value: Any) -> BoundedValue:
         """Return a BoundedValue as it is, a number or array with the error of storing it as float32."""
@@ -197,21 +126,22 @@ class ErrorGraph:
         finite = np.where(np.isinf(exact), 0.0, exact)
         return BoundedValue(self, exact, abs(finite - finite.astype(np.float32)), [])
 
-    def backward(self, seeds: list[tuple[Any, Float]]) -> tuple[Float, dict[int, Float]]:
+    def backward(self, seeds: list[tuple[Any, Float]], first: int = 0) -> tuple[Float, dict[int, Float]]:
         """Return the error bounds [n] of n results, and for each value without operands (by id) the derivatives
         [n, width] of the results with respect to it.
 
         seeds: (value, derivatives [n, width] of the results with respect to it); a value may occur several times.
+        first: the number of the first value that counts; older ones are taken as exact and as without operands.
         """
         derivatives: dict[int, Float] = {}
         for value, d in seeds:
             derivatives[id(value)] = derivatives[id(value)] + d if id(value) in derivatives else d
         bound = np.zeros(len(seeds[0][1]))
-        for value in reversed(self.values):
+        for value in reversed(self.values[first:]):
             if (d := derivatives.get(id(value))) is None:  # type: ignore[assignment]
                 continue
             if value.own_error.any():
-                bound += abs(d) @ value.own_error.reshape(-1)
+                bound += weigh(d, value.own_error.reshape(-1))
             for operand, J in value.operands:
                 more = J.vjp(d)
                 derivatives[id(operand)] = derivatives[id(operand)] + more if id(operand) in derivatives else more
@@ -219,15 +149,32 @@ class ErrorGraph:
                 del derivatives[id(value)]  # those of a long graph would fill the memory
         return bound, derivatives
 
+    def tighten(self, y: BoundedValue) -> None:
+        """Lower the radius of a value to what a backward pass over a step gives, which keeps the signs of derivatives.
+
+        Otherwise each of many products in a row, as in blocks of attention, multiplies the radius by its matrix's
+        absolute values, until curvature has no bound. Values before the step count with their radii.
+        """
+        if self.tightens_from is None:
+            return
+        radius, derivatives = self.backward([(y, np.eye(y.value.size))], self.tightens_from)
+        values, remainder = self.values[self.tightens_from :], radius
+        inside = {id(value) for value in values}
+        for key, value in {id(a): a for v in values for a, _ in v.operands if id(a) not in inside}.items():
+            if (d := derivatives.get(key)) is not None:
+                radius = radius + weigh(d, value.radius.reshape(-1))
+                remainder = remainder + weigh(d, value.remainder.reshape(-1))
+        y.radius = np.fmin(y.radius, radius.reshape(y.shape))
+        y.remainder = np.fmin(y.remainder, remainder.reshape(y.shape))
+
     def binary(
         self, value: Float, own: Any, a: BoundedValue, slope_a: Any, b: BoundedValue, slope_b: Any, limit: Any = np.inf
     ) -> BoundedValue:
-        single = (v.value.size == 1 for v in (a, b))
-        jacobians = [elementwise(by, one) for by, one in zip((slope_a, slope_b), single, strict=True)]
-        return BoundedValue(self, value, own, list(zip((a, b), jacobians, strict=True)), limit)
+        operands = [(v, elementwise(by, v.shape, value.shape)) for v, by in ((a, slope_a), (b, slope_b))]
+        return BoundedValue(self, value, own, operands, limit)
 
     def unary(self, a: BoundedValue, value: Float, own: Any, slope_a: Any, limit: Any = np.inf) -> BoundedValue:
-        return BoundedValue(self, value, own, [(a, elementwise(slope_a, False))], limit)
+        return BoundedValue(self, value, own, [(a, elementwise(slope_a, a.shape, value.shape))], limit)
 
     def add(self, a: Any, b: Any) -> BoundedValue:
         a, b = self.lift(a), self.lift(b)
@@ -270,7 +217,7 @@ class ErrorGraph:
     def exp(self, a: Any) -> BoundedValue:
         a = self.lift(a)
         value = np.exp(a.value)
-        grown = value * np.exp(a.radius)
+        grown = np.exp(a.value + a.radius)
         return self.unary(a, value, self.errors.exp_rel * grown + grown * a.radius**2 / 2 + TINY, value)
 
     def sigmoid(self, a: Any) -> BoundedValue:
@@ -296,13 +243,13 @@ class ErrorGraph:
 
     def maximum(self, a: Any, b: Any) -> BoundedValue:
         a, b = self.lift(a), self.lift(b)
-        return self.select(np.maximum(a.value, b.value), a, b, a.value >= b.value)
+        return self.choose(np.maximum(a.value, b.value), a, b, a.value >= b.value)
 
     def minimum(self, a: Any, b: Any) -> BoundedValue:
         a, b = self.lift(a), self.lift(b)
-        return self.select(np.minimum(a.value, b.value), a, b, a.value <= b.value)
+        return self.choose(np.minimum(a.value, b.value), a, b, a.value <= b.value)
 
-    def select(self, value: Float, a: BoundedValue, b: BoundedValue, is_first: Any) -> BoundedValue:
+    def choose(self, value: Float, a: BoundedValue, b: BoundedValue, is_first: Any) -> BoundedValue:
         """Return the larger or smaller of two operands; only its derivative counts, and neither's if they are close."""
         larger_radius = np.maximum(a.radius, b.radius)
         overlap = np.maximum(a.radius + b.radius - abs(a.value - b.value), 0.0)
@@ -311,6 +258,22 @@ class ErrorGraph:
         result = self.binary(value, own, a, is_first & apart, b, ~is_first & apart, larger_radius)
         result.certain = {id(a): is_first & (overlap == 0), id(b): ~is_first & (overlap == 0)}
         return result
+
+    def less(self, a: Any, b: Any) -> BoundedValue:
+        a, b = self.lift(a), self.lift(b)
+        value, uncertainty = (a.value < b.value) * 1.0, a.radius + b.radius
+        gap = np.where(a.value == b.value, 0.0, abs(a.value - b.value))
+        return BoundedValue(self, value, np.where(value > 0, uncertainty >= gap, uncertainty > gap) * 1.0, [])
+
+    def select(self, condition: Any, a: Any, b: Any) -> BoundedValue:
+        c, a, b = self.lift(condition), self.lift(a), self.lift(b)
+        first = c.value != 0
+        certain = np.where(first, abs(c.value) > c.radius, c.radius == 0)
+        value = np.where(first, a.value, b.value)
+        gap = np.where(certain | (a.value == b.value), 0.0, abs(a.value - b.value))
+        either = np.where(first, np.maximum(a.radius, gap + b.radius), np.maximum(b.radius, gap + a.radius))
+        self.lost |= bool((~certain & np.isinf(value)).any())
+        return self.binary(value, np.where(certain, 0.0, either), a, first & certain, b, ~first & certain)
 
     def sqrt(self, a: Any) -> BoundedValue:
         a = self.lift(a)
@@ -321,7 +284,7 @@ class ErrorGraph:
     def affine(self, x: Any, W: Float, b: Float) -> BoundedValue:
         """Return W x + b [1, N], for x [1, K], W [N, K], b [N]."""
         x, errors = self.lift(x), self.errors
-        rounds, loss = errors.operand_rel > 0 and self.is_matrix_product, 0.0
+        rounds, loss = errors.operand_rel > 0, 0.0
         at, radius = x.value, x.radius
         if rounds and self.rounds_exactly:  # x is a float32 between these, and rounding keeps the order of numbers
             low, high = (round_to_bf16((at + sign * radius).astype(np.float32)).astype(np.float64) for sign in (-1, 1))
@@ -344,7 +307,7 @@ class ErrorGraph:
         """Bound the roundings of W x + b. change: by how much more the sum of absolute values may be. radius: of x."""
         K = W.shape[1]
         n, size = K + self.errors.extra_roundings, abs(x) @ abs(W).T + abs(b) + change
-        if self.errors.ordered and self.is_matrix_product:
+        if self.errors.ordered:
             sums = abs(np.cumsum(W * x, 1) + b[:, None]).sum(1) + radius @ (abs(W) * np.arange(K, 0, -1)).T
         else:
             sums = n * ((size - change + abs(x @ W.T + b)) / 2 + change)
@@ -358,43 +321,70 @@ class ErrorGraph:
         d = self.sub(a, self.mean(a))
         return self.div(d, self.sqrt(self.add(self.mean(self.mul(d, d)), NORM_EPS)))
 
-    def sum(self, x: Any) -> BoundedValue:
+    def dot(self, a: Any, b: Any) -> BoundedValue:
+        a, b = self.lift(a), self.lift(b)
+        terms, curvature = a.value * b.value, a.radius * b.radius
+        largest = (abs(a.value) + a.radius) * (abs(b.value) + b.radius)
+        K = terms.shape[-1]
+        own = (curvature + gamma(K) * largest).sum(-1, keepdims=True) + 2 * K * TINY
+        pairs = ((a, b.value), (b, a.value))
+        operands = [(v, weighted_sum(spread(by, terms.shape), v.shape, -1)) for v, by in pairs]
+        return BoundedValue(self, terms.sum(-1, keepdims=True), own, operands)
+
+    def sum(self, x: Any, axis: int = -1) -> BoundedValue:
         x = self.lift(x)
-        own = gamma(x.shape[-1] - 1) * (abs(x.value) + x.radius).sum(-1, keepdims=True)
-        return BoundedValue(self, x.value.sum(-1, keepdims=True), own, [(x, weighted_sum(np.ones_like(x.value)))])
+        own = gamma(x.shape[axis] - 1) * (abs(x.value) + x.radius).sum(axis, keepdims=True)
+        J = weighted_sum(np.ones_like(x.value), x.shape, axis)
+        return BoundedValue(self, x.value.sum(axis, keepdims=True), own, [(x, J)])
 
     def mean(self, x: Any) -> BoundedValue:
         """Return the mean, whether the target divides the sum or multiplies it by a rounded reciprocal."""
         x = self.lift(x)
         n = x.shape[-1]
         own = gamma(n + 1) * (abs(x.value) + x.radius).mean(-1, keepdims=True) + TINY
-        J = weighted_sum(np.full_like(x.value, 1 / n))
+        J = weighted_sum(np.full_like(x.value, 1 / n), x.shape, -1)
         return BoundedValue(self, x.value.mean(-1, keepdims=True), own, [(x, J)])
 
-    def peak(self, x: Any) -> BoundedValue:
+    def peak(self, x: Any, axis: int = -1) -> BoundedValue:
         x = self.lift(x)
-        k = int(x.value.argmax(-1).item())
+        k = x.value.argmax(axis, keepdims=True)
         at = np.zeros_like(x.value)
-        at[..., k] = 1.0
-        others = np.where(at > 0, 0.0, x.radius + x.radius[..., k] - (x.value[..., k] - x.value))
-        own = np.maximum(others, 0.0).max(-1, keepdims=True)
-        return BoundedValue(
-            self, x.value.max(-1, keepdims=True), own, [(x, weighted_sum(at))], x.radius.max(-1, keepdims=True)
-        )
+        np.put_along_axis(at, k, 1.0, axis)
+        most, radius = (np.take_along_axis(v, k, axis) for v in (x.value, x.radius))
+        others = np.where(at > 0, 0.0, x.radius + radius - (most - x.value))
+        own = np.maximum(others, 0.0).max(axis, keepdims=True)
+        J = weighted_sum(at, x.shape, axis)
+        return BoundedValue(self, most, own, [(x, J)], x.radius.max(axis, keepdims=True))
 
     def concat(self, parts: list[Any]) -> BoundedValue:
-        operands = [self.lift(part) for part in parts]
-        ends = np.cumsum([v.shape[-1] for v in operands]).tolist()
-        jacobians = [place_range(end - v.shape[-1], end, ends[-1]) for v, end in zip(operands, ends, strict=True)]
-        value = np.concatenate([v.value for v in operands], -1)
-        return BoundedValue(self, value, 0.0, list(zip(operands, jacobians, strict=True)))
+        return self.join([self.lift(part) for part in parts], -1)
+
+    def join(self, parts: list[BoundedValue], axis: int) -> BoundedValue:
+        value = np.concatenate([v.value for v in parts], axis)
+        operands, start = [], 0
+        for v in parts:
+            size = v.shape[axis]
+            operands.append(
+                (v, move(v.shape, slice(0, size), value.shape, slice(start, start + size), axis % value.ndim))
+            )
+            start += size
+        return BoundedValue(self, value, 0.0, operands)
+
+    def cut(self, x: BoundedValue, start: int, stop: int, axis: int) -> BoundedValue:
+        part = x.value[(*(slice(None),) * axis, slice(start, stop))]
+        J = move(x.shape, slice(start, stop), part.shape, slice(0, stop - start), axis)
+        return BoundedValue(self, part, 0.0, [(x, J)])
 
     def split(self, x: Any, n: int) -> list[BoundedValue]:
         x = self.lift(x)
-        size, width = x.shape[-1] // n, x.shape[-1]
-        parts = np.split(x.value, n, -1)
-        jacobians = [take_range(i * size, (i + 1) * size, width) for i in range(n)]
-        return [BoundedValue(self, part, 0.0, [(x, J)]) for part, J in zip(parts, jacobians, strict=True)]
+        size, axis = x.shape[-1] // n, x.value.ndim - 1
+        return [self.cut(x, k * size, (k + 1) * size, axis) for k in range(n)]
+
+    def push(self, window: Any, x: Any) -> BoundedValue:
+        window, x = self.lift(window), self.lift(x)
+        self.tighten(x)
+        one = x.reshape(1, 1, *window.shape[2:])
+        return self.join([self.cut(window, 1, window.shape[1], 1), one] if window.shape[1] > 1 else [one], 1)
 
     def take(self, table: Float, ids: Any) -> BoundedValue:
         return self.lift(table[ids])

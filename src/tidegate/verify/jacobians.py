@@ -1,8 +1,11 @@
 """The derivative of an operation's result with respect to one operand: one linear map, applied in three ways.
 
-vjp(d)      derivatives with respect to the result [n, width] -> derivatives with respect to the operand
-jvp(d)      derivatives of the operand with respect to n numbers [n, width] -> derivatives of the result
-abs_jvp(r)  the most that the result can deviate if the operand deviates by at most r: |J| r
+vjp(d)      derivatives with respect to the result [n, numbers] -> derivatives with respect to the operand
+jvp(d)      derivatives of the operand with respect to n numbers [n, numbers] -> derivatives of the result
+abs_jvp(r)  the most that the result can deviate if the operand deviates by at most r: |J| r, both in their shapes
+
+Derivatives are flat, whatever the shape of a value. 0 times infinity is 0: what is not taken does not count, even if it
+has no bound; where an unbounded operand counts, the error of the operation itself is unbounded as well.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
 Map = Callable[[Float], Any]
+Shape = tuple[int, ...]
 
 
 class Jacobian(NamedTuple):
@@ -23,15 +27,59 @@ class Jacobian(NamedTuple):
     abs_jvp: Map
 
 
-def elementwise(slope: Any, single: bool) -> Jacobian:
-    """Return the Jacobian of an elementwise operation. single: whether the operand is one number, broadcast."""
-    size = abs(np.asarray(slope))
+def times(d: Float, weights: Float) -> Float:
+    """Return a product in which 0 times infinity or NaN is 0."""
+    product: Float = d * weights
+    if not np.isfinite(weights).all():
+        product = np.where((d == 0) | (weights == 0), 0.0, product)
+    return product
+
+
+def spread(values: Any, shape: Shape) -> Float:
+    """Return a number or an array, broadcast to a shape."""
+    array = np.asarray(values, np.float64)
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
+def elementwise(slope: Any, operand: Shape, result: Shape) -> Jacobian:
+    """Return the Jacobian of an elementwise operation, whose operand is broadcast to the shape of the result."""
+    weights = spread(slope, result)
+    if operand != result:
+        return weighted_sum(weights, operand)
+    flat, size = weights.reshape(1, -1), np.abs(weights)
+    return Jacobian(lambda d: times(d, flat), lambda d: times(d, flat), lambda r: bound_products(r, size))
+
+
+def bound_products(r: Float, size: Any) -> Float:
+    """Return a product of radii and sizes, in which 0 times infinity is 0."""
+    product: Float = r * size
+    return np.where((r == 0) | (size == 0), 0.0, product) if np.isnan(product).any() else product
+
+
+def weighted_sum(weights: Float, operand: Shape, axis: int | None = None) -> Jacobian:
+    """Return the Jacobian of sum(weights x) over one axis, or over none.
+
+    weights: in the shape to which x is broadcast. operand: the shape of x.
+    """
+    wide, size = weights.shape, abs(weights)
+    axis = axis if axis is None or axis < 0 else axis - len(wide)
+    aligned = (1,) * (len(wide) - len(operand)) + operand
+    repeated = tuple(k + 1 for k, (n, m) in enumerate(zip(aligned, wide, strict=True)) if n != m)
+    result = wide if axis is None else (*wide[:axis], 1, *wide[len(wide) + axis + 1 :])
 
     def vjp(d: Float) -> Float:
-        terms: Float = d * slope
-        return np.asarray(terms.sum(-1, keepdims=True)) if single else terms
+        terms = times(d.reshape(len(d), *result), weights[None])
+        return np.asarray(terms.sum(repeated) if repeated else terms).reshape(len(d), -1)
 
-    return Jacobian(vjp, lambda d: d * slope, lambda r: r * size)
+    def jvp(d: Float) -> Float:
+        terms = times(d.reshape(len(d), *aligned), weights[None])
+        return np.asarray(terms if axis is None else terms.sum(axis)).reshape(len(d), -1)
+
+    def abs_jvp(r: Float) -> Float:
+        terms = bound_products(r, size)
+        return terms if axis is None else np.asarray(terms.sum(axis, keepdims=True))
+
+    return Jacobian(vjp, jvp, abs_jvp)
 
 
 def product(W: Float) -> Jacobian:
@@ -39,38 +87,25 @@ def product(W: Float) -> Jacobian:
     return Jacobian(lambda d: d @ W, lambda d: d @ W.T, lambda r: r @ abs(W).T)
 
 
-def weighted_sum(weights: Float) -> Jacobian:
-    """Return the Jacobian of the sum over the width, with weights [1, width] of which none is negative."""
-
-    def reduce(d: Float) -> Float:
-        return np.asarray((d * weights).sum(-1, keepdims=True))
-
-    return Jacobian(lambda d: d * weights, reduce, reduce)
-
-
-def reshape(shape: tuple[int, ...]) -> Jacobian:
-    """Return the Jacobian of a reshape; derivatives are flat, whatever the shape."""
+def reshape(shape: Shape) -> Jacobian:
+    """Return the Jacobian of a reshape."""
     return Jacobian(lambda d: d, lambda d: d, lambda r: r.reshape(shape))
 
 
-def take_range(start: int, stop: int, width: int) -> Jacobian:
-    """Return the Jacobian of taking numbers start to stop from an operand [1, width]."""
-    return Jacobian(pad_columns(start, width), slice_columns(start, stop), slice_columns(start, stop))
+def move(operand: Shape, source: slice, result: Shape, target: slice, axis: int) -> Jacobian:
+    """Return the Jacobian of placing a range of the operand's axis at a range of the result's; the rest is 0."""
+    before = (slice(None),) * (axis + 1)
 
+    def transfer(d: Float, whole: Shape, take: slice, into: Shape, at: slice) -> Float:
+        part = d.reshape(len(d), *whole)[(*before, take)]
+        if part.shape[1:] == into:
+            return part.reshape(len(d), -1)
+        filled = np.zeros((len(d), *into))
+        filled[(*before, at)] = part
+        return filled.reshape(len(d), -1)
 
-def place_range(start: int, stop: int, width: int) -> Jacobian:
-    """Return the Jacobian of placing the operand as numbers start to stop of a result [1, width]."""
-    return Jacobian(slice_columns(start, stop), pad_columns(start, width), pad_columns(start, width))
-
-
-def slice_columns(start: int, stop: int) -> Map:
-    return lambda d: d[:, start:stop]
-
-
-def pad_columns(start: int, width: int) -> Map:
-    def pad(d: Float) -> Float:
-        padded = np.zeros((len(d), width))
-        padded[:, start : start + d.shape[-1]] = d
-        return padded
-
-    return pad
+    return Jacobian(
+        lambda d: transfer(d, result, target, operand, source),
+        lambda d: transfer(d, operand, source, result, target),
+        lambda r: transfer(r.reshape(1, -1), operand, source, result, target).reshape(result),
+    )

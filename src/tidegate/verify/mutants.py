@@ -1,4 +1,4 @@
-"""Models with one mistake each, as implementations of the GRU have had them; a bound must detect each of them."""
+"""Models and operations with one mistake each, as implementations have had them; a bound must detect each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..cells import gru
 from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..runtime.precision import round_to_bf16
-from ..tape import trace
+from ..tape import NumpyOps, trace
 
 Step = Callable[..., Any]
 
@@ -117,3 +117,38 @@ def replace_step(model: Model, step: Step) -> Model:
 def zero_bias(model: Model, role: str) -> Model:
     names = {layer.tensors[role] for layer in recurrences(model)}
     return Model(model.document, {n: np.zeros_like(v) if n in names else v for n, v in model.tensors.items()})
+
+
+class DotWithoutOneTerm(NumpyOps):
+    @staticmethod
+    def dot(x: Any, y: Any) -> Any:
+        return NumpyOps.sum((x * y)[..., 1:])
+
+
+class PushAtTheWrongEnd(NumpyOps):
+    @staticmethod
+    def push(window: Any, x: Any) -> Any:
+        return np.concatenate([x[:, None], window[:, :-1]], axis=1)
+
+
+class SelectInverted(NumpyOps):
+    @staticmethod
+    def select(condition: Any, x: Any, y: Any) -> Any:
+        return NumpyOps.select(condition, y, x)
+
+
+class SumOverTheWrongAxis(NumpyOps):
+    @staticmethod
+    def sum(x: Any, axis: int = -1) -> Any:
+        """Sum over the last axis instead; the result keeps the shape that it should have."""
+        right = NumpyOps.sum(x, axis)
+        return np.resize(NumpyOps.sum(x), right.shape)
+
+
+# Mistake -> operations with that mistake, for layers that run by their own equations.
+WRONG_OPERATIONS: dict[str, type[NumpyOps]] = {
+    "dot without one term": DotWithoutOneTerm,
+    "push at the wrong end": PushAtTheWrongEnd,
+    "select inverted": SelectInverted,
+    "sum over the wrong axis": SumOverTheWrongAxis,
+}

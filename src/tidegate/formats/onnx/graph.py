@@ -17,6 +17,7 @@ from . import proto
 from .wire import Message
 
 Array = npt.NDArray[Any]
+MAX_INT64: Final = (1 << 63) - 1  # as the end of a slice: that of the axis
 ELEMENTWISE: Final = {
     "add": "Add",
     "sub": "Sub",
@@ -69,6 +70,12 @@ class Tensor:
 
     def __rtruediv__(self, a: Any) -> Tensor:
         return self.nodes.apply("Div", a, self)
+
+    def __neg__(self) -> Tensor:
+        return self.nodes.apply("Neg", self)
+
+    def __abs__(self) -> Tensor:
+        return self.nodes.apply("Abs", self)
 
     def reshape(self, *dims: int) -> Tensor:
         """Reshape: 0 keeps the dimension at that place, -1 takes the rest."""
@@ -203,14 +210,28 @@ class Operations(Nodes):
         """Return W x: x [..., K], W [N, K] -> [..., N]."""
         return self.apply("MatMul", x, self.constant(f"{self.name_of(W)}.transposed", W.T))
 
+    def dot(self, x: Any, y: Any) -> Tensor:
+        return self.sum(self.apply("Mul", x, y))
+
     def mean(self, x: Any) -> Tensor:
         return self.apply("ReduceMean", x, axes=[-1])
 
-    def sum(self, x: Any) -> Tensor:
-        return self.apply("ReduceSum", x, self.int64s(-1))
+    def sum(self, x: Any, axis: int = -1) -> Tensor:
+        return self.apply("ReduceSum", x, self.int64s(axis))
 
-    def peak(self, x: Any) -> Tensor:
-        return self.apply("ReduceMax", x, axes=[-1])
+    def peak(self, x: Any, axis: int = -1) -> Tensor:
+        return self.apply("ReduceMax", x, axes=[axis])
+
+    def less(self, x: Any, y: Any) -> Tensor:
+        return self.cast(self.apply("Less", x, y), proto.FLOAT)
+
+    def select(self, condition: Any, x: Any, y: Any) -> Tensor:
+        return self.apply("Where", self.cast(self.lift(condition), proto.BOOL), x, y)
+
+    def push(self, window: Any, x: Any) -> Tensor:
+        """Return a window [B, n, ...] without its first step, and x [B, ...] behind it."""
+        older = self.apply("Slice", window, self.int64s(1), self.int64s(MAX_INT64), self.int64s(1))
+        return self.apply("Concat", older, self.apply("Unsqueeze", x, self.int64s(1)), axis=1)
 
     def norm(self, v: Any) -> Tensor:
         d = self.lift(v) - self.mean(v)

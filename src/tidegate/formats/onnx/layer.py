@@ -28,6 +28,8 @@ def run(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tensor) -> tu
 
 def add_equation(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a layer by its own equation: over all steps at once, or inside a Scan if it has states."""
+    if not s and ctx.sequence and layer.reshapes:
+        return add_rows(ctx, layer, t, x), {}
     if not s or not ctx.sequence:
         return layer.step(ctx.g, dict(t), s, x, ctx.steps)
 
@@ -37,6 +39,15 @@ def add_equation(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tens
     shapes = {name: shape for name, (shape, _) in layer.state().items()}
     y, last = scan.scan(ctx, step, s, shapes, [x, ctx.steps])
     return y, last
+
+
+def add_rows(ctx: GraphContext, layer: Layer, t: Weights, x: Tensor) -> Tensor:
+    """Add a layer without states whose step reshapes, over the steps of all rows as so many rows."""
+    g, each = ctx.g, [] if layer.ids == 1 else [layer.ids or layer.program.inputs]
+    leading = g.apply("Shape", x, start=0, end=2)
+    steps = g.apply("Expand", ctx.steps, g.apply("Concat", leading, g.int64s(1), axis=0)).reshape(-1, 1)
+    y, _ = layer.step(g, dict(t), {}, x.reshape(-1, *each), steps)
+    return g.apply("Reshape", y, g.apply("Concat", leading, g.int64s(layer.width), axis=0))
 
 
 def add_conv(ctx: GraphContext, layer: Conv, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
