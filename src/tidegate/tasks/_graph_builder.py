@@ -15,16 +15,25 @@ from ._options import option
 
 
 def add_recurrences(
-    builder: Builder, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int
+    builder: Builder,
+    cell: cells.Cell,
+    H: int,
+    project: int | None,
+    direction: str,
+    depth: int,
+    residual: bool = False,
 ) -> None:
-    """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it."""
+    """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it.
+
+    residual: whether the first one is so too, without a norm.
+    """
     both = direction == "both"
     for k in range(depth):
         if k:
             builder.add("norm", eps=1e-5)
             builder.recurrence(cell, H, project, both, add=len(builder.layers) - 2)
         else:
-            builder.recurrence(cell, H, project, both)
+            builder.recurrence(cell, H, project, both, residual)
 
 
 @dataclass(frozen=True)
