@@ -21,6 +21,7 @@ Run = Callable[..., CompletedProcess[str]]
 CITIES = ["boston", "new york", "rome", "san jose costa rica", "oslo", "kansas city", "bonn", "são paulo"]
 VERBS = {"fly": "flight", "list": "flight", "price": "fare", "cost": "fare"}
 QUICK = ("--hidden", "24", "--embed", "24", "--rate", "0.02", "--epochs", "10")
+WAITING = "waiting for 1 more step, as the model looks 2 steps ahead"
 TEXT = "fly from new york to san jose costa rica"
 
 
@@ -135,7 +136,15 @@ def test_a_stream_tags_each_word_as_the_whole_text(job: Job, tidegate: Run) -> N
     steps = [step for result in results for step in result["steps"]]
     assert [step["tags"]["tags"][0] for step in steps] == whole["tags"]
     assert [step["tags"]["scores"][0] for step in steps] == whole["scores"]
+    assert [step["step"] for step in steps] == list(range(len(steps)))
     assert (results[-1]["label"], results[-1]["final"]) == ({"label": "flight", "score": whole["score"]}, True)
+    early = tidegate("stream", str(job.model), "--per-step", stdin='{"stream": 1, "text": "fly from "}\n')
+    assert json.loads(output(early)) == {
+        "stream": 1,
+        "tags": {"tags": None, "scores": None, "reason": WAITING},
+        "label": {"label": None, "score": None, "reason": WAITING},
+        "steps": [],
+    }
 
 
 def test_a_long_word_has_one_tag(job: Job) -> None:
@@ -152,6 +161,7 @@ def test_verify_info_and_export(job: Job, tidegate: Run, tmp_path: Path) -> None
     shown = output(tidegate("info", str(job.model)))
     assert "tags          5: B-from, B-to, I-from, I-to, O" in shown
     assert "8 for the outputs" in shown
+    assert "yes, each answer 2 steps late" in shown
     output(tidegate("export", str(job.model), "--to", "onnx", "--out", str(tmp_path / "m.onnx")))
     output(tidegate("export", str(job.model), "--to", "c", "--out", str(tmp_path / "m.c")))
     if compiler := shutil.which("cc"):

@@ -110,6 +110,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "output_bytes": predictor.output_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": "yes" if yes else f"no, because {because}",
+        "look_ahead": predictor.look_ahead,
         "target": predictor.target,
         "threads": predictor.threads,
         "sha256": model.sha256,
@@ -158,7 +159,7 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
             *(line for output in model.outputs.values() for line in output.describe()),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
-            ("streams", facts["streams"]),
+            ("streams", facts["streams"] + describe_delay(facts["look_ahead"])),
             ("runs on", f"{facts['target']}, {facts['threads']} threads"),
             ("SHA-256", facts["sha256"] or NO_SHA256),
             ("weights hash", facts["weights_hash"]),
@@ -173,6 +174,15 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3, width=width)
     origin = [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])]
     return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
+
+
+def describe_delay(steps: int) -> str:
+    """Say how late the answers of a stream are; "" if they are not.
+
+    >>> describe_delay(0), describe_delay(1), describe_delay(2)
+    ('', ', each answer 1 step late', ', each answer 2 steps late')
+    """
+    return f", each answer {steps} step{'s'[: steps != 1]} late" if steps else ""
 
 
 def format_names(names: list[str], several: str = "") -> str:

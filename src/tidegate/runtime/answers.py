@@ -35,6 +35,8 @@ def make_answer(
         if count > late:
             return make_answers(compiled, values, state, block, "", scaling, None).at_step(count - 1 - late)
         reason = explain_wait(late + 1 - count, compiled.look_ahead)
+    if compiled.output is not None and all_values is None and not compiled.output.scales and not compiled.memories:
+        return compiled.output.answer(values, NO_CONTEXT, reason)  # at once, as a push waits for it
     return make_answers(compiled, values, state, block, reason, scaling, all_values)
 
 
@@ -72,8 +74,6 @@ def make_answers(
 ) -> Answer:
     """Return the answer of the only output, or those of several."""
     if (output := compiled.output) is not None:
-        if all_values is None and not output.scales and not output.memories:
-            return output.answer(values, NO_CONTEXT, reason)
         return answer_one(compiled, output, values, state, block, reason, scaling, all_values)
     parts = compiled.outputs.items()
     return Answers(

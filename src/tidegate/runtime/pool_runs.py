@@ -108,7 +108,7 @@ class PoolRuns(Rows):
                 if per_step and steps.number and count > compiled.look_ahead:
                     late[:0] = [make_answer(compiled, values, count, state, block, late=compiled.look_ahead)]
                 answers += [(position, answer) for answer in (late if per_step else late[-1:])]
-            elif not is_silent and not (per_step and count <= compiled.look_ahead):
+            elif not is_silent and not (per_step and compiled.look_ahead and count <= compiled.look_ahead):
                 answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
             if end:
                 self._reset(row)

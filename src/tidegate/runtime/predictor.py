@@ -85,6 +85,11 @@ class Predictor:
         return len(self._compiled.initial) - self.model.state_bytes
 
     @property
+    def look_ahead(self) -> int:
+        """How many steps the answers of a stream are late, as the layers read as many later ones."""
+        return self._compiled.look_ahead
+
+    @property
     def fused_layers(self) -> list[int]:
         """The indices of the layers that run a fused kernel; the others interpret their tape, with the same bits."""
         return list(self._compiled.runner.fused_layers)

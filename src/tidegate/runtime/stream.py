@@ -93,8 +93,8 @@ class Stream:
             pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
             for steps, state in pieces:
                 block, values, scaling = compiled.advance(block, values, steps)
-                if (count := read_step_count(block)) > compiled.look_ahead:
-                    late = compiled.look_ahead
+                count, late = read_step_count(block), compiled.look_ahead
+                if not late or count > late:
                     answers.append(make_answer(compiled, values, count, state, block, end, scaling, late=late))
             if end and compiled.look_ahead:
                 answers += make_late_answers(compiled, block, compiled.run_ends(block[None])[0], after)

@@ -22,10 +22,12 @@ def add_recurrences(
     direction: str,
     depth: int,
     layer: str | None = None,
+    residual: bool = False,
 ) -> None:
     """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it.
 
-    layer: the path of a user's own layer, which follows them. Raises CellError for a file that is no layer.
+    layer: the path of a user's own layer, which follows them. residual: whether the first one is residual too, without
+    a norm. Raises CellError for a file that is no layer.
     """
     both = direction == "both"
     for k in range(depth):
@@ -33,7 +35,7 @@ def add_recurrences(
             builder.add("norm", eps=1e-5)
             builder.recurrence(cell, H, project, both, add=len(builder.layers) - 2)
         else:
-            builder.recurrence(cell, H, project, both)
+            builder.recurrence(cell, H, project, both, residual)
     if layer is not None:
         builder.add("program", **program.load_file(layer, builder.width or 0))
 

@@ -243,12 +243,16 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
 def add_layers(builder: Builder, options: Options) -> None:
     """Append the layers between the embedding and the last one.
 
-    What looks ahead comes first, so that the recurrence begins with words that know what follows them.
+    What looks ahead comes first, so that the recurrence reads words that know what follows them. Its output is added to
+    that of the recurrence.
     """
-    if ahead := options.lookahead:
-        builder.add("conv", size=options.hidden, width=BEFORE + 1 + ahead, ahead=ahead, activation="relu")
-    cell, H = options.load_cell(), options.hidden or 0
-    add_recurrences(builder, cell, H, options.project, options.direction, options.depth, options.layer)
+    cell, H, ahead = options.load_cell(), options.hidden or 0, options.lookahead
+    if ahead:
+        width = (options.project or max(1, H // 2)) if cell.tape.has_projection else H
+        size = 2 * width if options.direction == "both" else width
+        builder.add("conv", size=size, width=BEFORE + 1 + ahead, ahead=ahead, activation="relu")
+    own, residual = options.layer, bool(ahead)
+    add_recurrences(builder, cell, H, options.project, options.direction, options.depth, own, residual)
     builder.add("pool", over=POOLS)
 
 

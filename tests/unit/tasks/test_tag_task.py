@@ -103,6 +103,23 @@ def test_defaults_follow_the_number_of_rows() -> None:
     assert tag.Options().decide(4478, False).refit_epochs == 5
 
 
+def test_the_layer_that_looks_ahead_comes_before_the_recurrence() -> None:
+    kinds = [[layer.kind for layer in prepare(lookahead=ahead).layers] for ahead in (None, 0)]
+    assert kinds == [["embed", "conv", "recurrent", "pool", "dense"], ["embed", "recurrent", "pool", "dense"]]
+    for ahead in (1, 2, 5):
+        conv = prepare(lookahead=ahead).layers[1]
+        assert (conv.look_ahead, conv.options()["width"]) == (ahead, ahead + 2)
+    both = prepare(direction="both")
+    assert [layer.kind for layer in both.layers] == ["embed", "bidirectional", "pool", "dense"]
+    assert both.options.lookahead == 0
+
+
+@pytest.mark.parametrize("ahead", [-1, 65, 1.5, "2"])
+def test_an_impossible_look_ahead_is_refused(ahead: Any) -> None:
+    with pytest.raises(OptionError, match=r"^lookahead is .*; (it must be 0 to 64|expected int)$"):
+        tag.Options(lookahead=ahead)
+
+
 def test_figures_are_of_repaired_tags() -> None:
     problem = prepare(label="label")
     names = problem.outputs["tags"]["labels"]
