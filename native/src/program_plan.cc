@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kInPlaceFloats = 1024;  // a state from this size on is not copied
 constexpr std::size_t kBlockFloats = 4096;    // the widest register of a block of rows, to stay in the L1 cache
+constexpr std::size_t kMaxLanes = 16;         // of any target
 
 Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
   Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
@@ -161,8 +162,8 @@ struct PlanBuilder {
     for (std::size_t i = 0; i < count; ++i)
       if (is_sum_of_products(i)) {
         const std::int32_t* product = row_of(static_cast<std::size_t>(row_of(i)[2]));
-        read(row_of(static_cast<std::size_t>(product[2]))[2], static_cast<std::int32_t>(i));
-        read(product[3], static_cast<std::int32_t>(i));
+        for (const std::int32_t reg : {row_of(static_cast<std::size_t>(product[2]))[2], product[3]})
+          read(reg, early[static_cast<std::size_t>(reg)] && !early[i] ? end : static_cast<std::int32_t>(i));
       }
     for (std::size_t i = 0; i < count; ++i)
       if (!early[i]) for_operands(i, [&](std::int32_t reg) { if (early[static_cast<std::size_t>(reg)]) read(reg, end); });
@@ -179,9 +180,44 @@ struct PlanBuilder {
       if (row[0] != TIDEGATE_OP_PUSH || row[1] < static_cast<std::int32_t>(kInPlaceFloats)) continue;
       const std::int32_t* state = row_of(static_cast<std::size_t>(row[2]));
       const bool alone = std::count(program.next, program.next + program.states, program.next[s]) == 1;
-      plan.in_place[static_cast<std::size_t>(s)] = alone && state[0] == TIDEGATE_OP_STATE && state[2] == s &&
-                                                   reads[static_cast<std::size_t>(row[2])] == 1 && row[3] != row[2];
+      plan.in_place[static_cast<std::size_t>(s)] =
+          alone && state[0] == TIDEGATE_OP_STATE && state[2] == s && count_loads(s) == 1 &&
+          reads[static_cast<std::size_t>(row[2])] == 1 && row[3] != row[2] && (has_slack(s) || reads_exactly(next));
     }
+  }
+  // How many operations load the state: one that comes after the change would read the next value.
+  std::size_t count_loads(std::int32_t s) const {
+    std::size_t loads = 0;
+    for (std::size_t i = 0; i < count; ++i) loads += row_of(i)[0] == TIDEGATE_OP_STATE && row_of(i)[2] == s;
+    return loads;
+  }
+  // Whether a whole vector may be read from anywhere in the state: another one of this layer follows it in the block.
+  bool has_slack(std::int32_t s) const {
+    for (std::int32_t t = 0; t < program.states; ++t)
+      if (program.state_sizes[t] >= static_cast<std::int32_t>(kMaxLanes) &&
+          program.state_offsets[t] >= std::int64_t{4} * program.state_sizes[s] + program.state_offsets[s])
+        return true;
+    return false;
+  }
+  // Whether the operations that read a register read no number past its end: kernels over rows read whole vectors.
+  bool reads_exactly(std::size_t reg) const {
+    bool exact = true;
+    for (std::size_t i = 0; i < count; ++i)
+      for_operands(i, [&](std::int32_t operand) {
+        if (static_cast<std::size_t>(operand) != reg) return;
+        switch (row_of(i)[0]) {
+          case TIDEGATE_OP_SELECT:
+          case TIDEGATE_OP_EXPAND:
+          case TIDEGATE_OP_CONCAT:
+          case TIDEGATE_OP_SUM:
+          case TIDEGATE_OP_PEAK:
+          case TIDEGATE_OP_PUSH: return;
+          case TIDEGATE_OP_MEAN:
+          case TIDEGATE_OP_DOT: exact = exact && static_cast<std::size_t>(row_of(i)[6]) % layer.kernels.lanes == 0; return;
+          default: exact = exact && merged[i];  // a sum of products reads what it multiplies
+        }
+      });
+    return exact;
   }
 
   std::size_t state_row(std::size_t s) const { return layer.padded_size(static_cast<std::size_t>(program.state_sizes[s])); }
@@ -318,13 +354,16 @@ struct PlanBuilder {
   // are.
   void copy_tensors() {
     std::vector<bool> used(static_cast<std::size_t>(program.tensors_count)), table(used.size());
+    const auto use = [&](std::int32_t reg, bool as_table) {
+      const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
+      if (r.storage != Storage::kTensor) return;
+      used[r.index] = true;
+      table[r.index] = table[r.index] || as_table;
+    };
     for (std::size_t i = 0; i < count; ++i)
-      for_operands(i, [&](std::int32_t reg) {
-        const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
-        if (r.storage != Storage::kTensor) return;
-        used[r.index] = true;
-        table[r.index] = table[r.index] || row_of(i)[0] == TIDEGATE_OP_TAKE;
-      });
+      for_operands(i, [&](std::int32_t reg) { use(reg, row_of(i)[0] == TIDEGATE_OP_TAKE); });
+    use(program.output, false);
+    for (std::int32_t s = 0; s < program.states; ++s) use(program.next[s], false);
     for (std::size_t t = 0; t < used.size(); ++t) {
       const auto floats = used[t] ? static_cast<std::size_t>(program.tensor_sizes[t]) : 0;
       plan.tensors.emplace_back(floats);
