@@ -69,6 +69,10 @@ struct PlanBuilder {
   static bool is_product(std::int32_t opcode) {
     return opcode == TIDEGATE_OP_AFFINE || opcode == TIDEGATE_OP_MATMUL;
   }
+  static bool reads_second(std::int32_t opcode) {
+    return opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_PUSH ||
+           opcode >= TIDEGATE_OP_ADD;
+  }
   bool is_view(std::size_t i) const { return row_of(i)[0] == TIDEGATE_OP_PART && row_of(i)[5] == 1; }
 
   // Visit the registers that operation i reads, but for the matrix and the bias of a product, which are packed.
@@ -80,9 +84,7 @@ struct PlanBuilder {
       return;
     }
     if (opcode == TIDEGATE_OP_TAKE || opcode > TIDEGATE_OP_CONST) visit(row[2]);
-    if (opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_PUSH ||
-        opcode >= TIDEGATE_OP_ADD)
-      visit(row[3]);
+    if (reads_second(opcode)) visit(row[3]);
     if (opcode == TIDEGATE_OP_SELECT) visit(row[4]);
   }
 
@@ -325,9 +327,12 @@ struct PlanBuilder {
   ProgramOperation make(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
     const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
-    ProgramOperation op = {opcode, row[2], row[3], row[4], static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]),
-                    as_size(row[7]), unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
-                    kBroadcastNone, plan.matrices.size()};
+    // Of the fields that an operation does not take, none is used: they may hold anything.
+    const bool has_second = opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
+    ProgramOperation op = {opcode, row[2], has_second ? row[3] : row[2], opcode == TIDEGATE_OP_SELECT ? row[4] : row[2],
+                           static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]), as_size(row[7]),
+                           unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode), kBroadcastNone,
+                           plan.matrices.size()};
     if (op.binary) {
       const std::size_t a = size_of(row[2]), b = size_of(row[3]);
       op.broadcast = a == b ? kBroadcastNone : a == 1 ? kBroadcastLeft : kBroadcastRight;
