@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "program.h"
 #include "tape.h"
 
 namespace fuzz {
@@ -39,7 +40,8 @@ EnginePair::EnginePair(Input& in) : in_(in), width_(1 + in.below(20)) {
   const char* names[] = {tidegate_target_in(precision, static_cast<int>(in.below(6))), "none", ""};
   const char* name = names[in.once_in(32) ? 1 + in.below(2) : 0];
   if (!name) name = tidegate_target(0);
-  const std::int64_t bytes = in.maybe_hostile(8 * (1 + (in.once_in(4) ? in.below(256) : 255)));
+  const std::int64_t words = in.once_in(4) ? in.below(256) : in.once_in(4) ? 4095 : 255;
+  const std::int64_t bytes = in.maybe_hostile(8 * (1 + words));
   if (bytes > kMaxBytes && bytes <= TIDEGATE_MAX_STATE_BYTES) throw Skip();
   for (tidegate_engine** engine : {&fused, &plain})
     call_checked(in, [&](char* m, std::size_t n) {
@@ -89,8 +91,8 @@ int EnginePair::pick_residual(std::int64_t width) {
 }
 
 void EnginePair::add() {
-  const std::int64_t kind = in_.below(9);
-  if (widths_.empty() && in_.once_in(2)) return embed();
+  const std::int64_t kind = in_.below(12);
+  if (widths_.empty() && in_.once_in(2)) return in_.once_in(4) ? program(in_.maybe_hostile(1 + in_.below(3))) : embed();
   switch (kind) {
     case 0: return embed();
     case 1: return dense();
@@ -99,6 +101,9 @@ void EnginePair::add() {
     case 4: return pool();
     case 5: return softmax();
     case 6: return scale();
+    case 7:
+    case 8:
+    case 9: return program(0);
     default: return recurrent();
   }
 }
@@ -169,6 +174,19 @@ void EnginePair::recurrent() {
   if (call_both(
           [&](tidegate_engine* e, char* m, std::size_t n) { return tidegate_add_recurrent(e, &arguments, add, m, n); }))
     widths_.push_back(width_ = size);
+}
+
+void EnginePair::program(std::int64_t ids) {
+  const std::int64_t inputs = in_.size(ids ? 1 + in_.below(40) : width_);
+  const Program program(in_, inputs, ids, [this](std::int64_t floats) { return reserve_state(floats); });
+  const int add = pick_residual(program.width());
+  if (!call_both([&](tidegate_engine* e, char* m, std::size_t n) {
+        const tidegate_program arguments = program.as_struct(e == plain);
+        return tidegate_add_program(e, &arguments, add, m, n);
+      }))
+    return;
+  if (widths_.empty() && ids) rows = inputs;
+  widths_.push_back(width_ = program.width());
 }
 
 void EnginePair::pool() {

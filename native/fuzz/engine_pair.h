@@ -1,4 +1,5 @@
-// An engine built twice from the same fuzz bytes: with fused kernels and without. Both must always agree.
+// An engine built twice from the same fuzz bytes: with fused kernels, and programs that share memory and merge
+// operations, and without. Both must always agree.
 #pragma once
 
 #include <functional>
@@ -40,6 +41,7 @@ class EnginePair {
   void norm();
   void scale();
   void recurrent();
+  void program(std::int64_t ids);
   void pool();
   void softmax();
   std::int32_t reserve_state(std::int64_t floats);  // byte offset of the next state array

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "tidegate.h"
 #include "wire.h"
@@ -137,6 +138,31 @@ void recurrent() {
   cell.params = params.data(), cell.param_sizes = param_sizes.data();
   cell.params_count = static_cast<std::int32_t>(param_sizes.size());
   reply(tidegate_add_recurrent(e, &cell, wire.integer(), message, sizeof message));
+}
+
+void program() {
+  tidegate_engine* const e = engine();
+  tidegate_program program = {};
+  program.inputs = wire.number(), program.ids = wire.number(), program.output = wire.integer();
+  Array<std::int32_t> code = wire.array<std::int32_t>(), joined = wire.array<std::int32_t>();
+  Floats consts = wire.array<float>();
+  Array<std::int32_t> next = wire.array<std::int32_t>(), offsets = wire.array<std::int32_t>(),
+                      sizes = wire.array<std::int32_t>();
+  program.tensors_count = wire.integer();
+  std::vector<Floats> arrays;
+  std::vector<const float*> tensors;
+  std::vector<std::int64_t> tensor_sizes;
+  for (std::int32_t i = 0; i < program.tensors_count; ++i) {
+    arrays.push_back(wire.array<float>());
+    tensors.push_back(arrays.back().data()), tensor_sizes.push_back(arrays.back().size());
+  }
+  program.operations = static_cast<std::int32_t>(code.size()) / TIDEGATE_OPERATION_WIDTH, program.code = code.data();
+  program.joined_count = static_cast<std::int32_t>(joined.size()), program.joined = joined.data();
+  program.consts_count = static_cast<std::int32_t>(consts.size()), program.consts = consts.data();
+  program.tensors = tensors.data(), program.tensor_sizes = tensor_sizes.data();
+  program.states = static_cast<std::int32_t>(next.size()), program.next = next.data();
+  program.state_offsets = offsets.data(), program.state_sizes = sizes.data();
+  reply(tidegate_add_program(e, &program, wire.integer(), message, sizeof message));
 }
 
 void pool() {
@@ -341,30 +367,14 @@ void train_adamw() {
 }  // namespace
 
 int main() {
-  const std::map<std::string, std::function<void()>> functions = {{"targets", targets},
-                                                                  {"open", open},
-                                                                  {"close", close},
-                                                                  {"about", about},
-                                                                  {"embed", embed},
-                                                                  {"dense", dense},
-                                                                  {"conv", conv},
-                                                                  {"norm", norm},
-                                                                  {"scale", scale},
-                                                                  {"recurrent", recurrent},
-                                                                  {"pool", pool},
-                                                                  {"softmax", softmax},
-                                                                  {"finish", finish},
-                                                                  {"run", run},
-                                                                  {"step", step},
-                                                                  {"step_many", step_many},
-                                                                  {"train_saved_size", train_saved_size},
-                                                                  {"train_forward", train_forward},
-                                                                  {"train_backward", train_backward},
-                                                                  {"train_pool_forward", train_pool_forward},
-                                                                  {"train_pool_backward", train_pool_backward},
-                                                                  {"train_embed_forward", train_embed_forward},
-                                                                  {"train_embed_backward", train_embed_backward},
-                                                                  {"train_adamw", train_adamw}};
+  const std::map<std::string, std::function<void()>> functions = {
+      {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"embed", embed}, {"dense", dense},
+      {"conv", conv}, {"norm", norm}, {"scale", scale}, {"recurrent", recurrent}, {"program", program}, {"pool", pool},
+      {"softmax", softmax}, {"finish", finish}, {"run", run}, {"step", step}, {"step_many", step_many},
+      {"train_saved_size", train_saved_size}, {"train_forward", train_forward}, {"train_backward", train_backward},
+      {"train_pool_forward", train_pool_forward}, {"train_pool_backward", train_pool_backward},
+      {"train_embed_forward", train_embed_forward}, {"train_embed_backward", train_embed_backward},
+      {"train_adamw", train_adamw}};
   for (;;) {
     functions.at(wire.text())();
     wire.end();

@@ -9,7 +9,6 @@
 namespace tidegate {
 namespace {
 
-constexpr std::size_t kInPlaceFloats = 1024;  // a state from this size on is not copied
 constexpr std::size_t kBlockFloats = 8192;    // the widest register of a block of rows, to stay in the L1 cache
 
 Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
@@ -61,26 +60,6 @@ struct PlanBuilder : ProgramReader {
   bool copies_input = false;
   Slots early_slots, slots;
 
-  static bool is_product(std::int32_t opcode) {
-    return opcode == TIDEGATE_OP_AFFINE || opcode == TIDEGATE_OP_MATMUL;
-  }
-  bool is_view(std::size_t i) const { return row_of(i)[0] == TIDEGATE_OP_PART && row_of(i)[5] == 1; }
-
-  // Visit the registers that operation i reads, but for the matrix and the bias of a product, which are packed.
-  template <class Visit>
-  void for_operands(std::size_t i, const Visit& visit) const {
-    const std::int32_t *row = row_of(i), opcode = row[0];
-    if (opcode == TIDEGATE_OP_CONCAT) {
-      for (std::int32_t k = 0; k < row[3]; ++k) visit(program.joined[row[2] + k]);
-      return;
-    }
-    if (opcode == TIDEGATE_OP_TAKE || opcode > TIDEGATE_OP_CONST) visit(row[2]);
-    if (opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_DOT || opcode == TIDEGATE_OP_PUSH ||
-        opcode >= TIDEGATE_OP_ADD)
-      visit(row[3]);
-    if (opcode == TIDEGATE_OP_SELECT) visit(row[4]);
-  }
-
   PlanBuilder(const Layer& layer, const tidegate_program& program, ProgramPlan& plan)
       : ProgramReader{program}, layer(layer), plan(plan), count(static_cast<std::size_t>(program.operations)),
         early(count), reads(count), owner(count), last(count), joins(count, -1) {
@@ -105,7 +84,8 @@ struct PlanBuilder : ProgramReader {
     found = find_groups(program, reads);
     find_joined();
     find_owners();
-    choose_in_place();
+    plan.in_place.assign(static_cast<std::size_t>(program.states), false);
+    if (plan.block == 1) plan.in_place = find_in_place(program, reads, found, layer.kernels.lanes);
   }
 
   void choose_block() {
@@ -151,20 +131,6 @@ struct PlanBuilder : ProgramReader {
         if (!early[i] && early[static_cast<std::size_t>(reg)]) read(reg, end);
     read(program.output, end);
     for (std::int32_t s = 0; s < program.states; ++s) read(program.next[s], end);
-  }
-
-  // A long state whose only reader appends a step to it changes in its block, where rows run one by one.
-  void choose_in_place() {
-    plan.in_place.assign(static_cast<std::size_t>(program.states), false);
-    for (std::int32_t s = 0; s < program.states && plan.block == 1; ++s) {
-      const auto next = static_cast<std::size_t>(program.next[s]);
-      const std::int32_t* row = row_of(next);
-      if (row[0] != TIDEGATE_OP_PUSH || row[1] < static_cast<std::int32_t>(kInPlaceFloats)) continue;
-      const std::int32_t* state = row_of(static_cast<std::size_t>(row[2]));
-      const bool alone = std::count(program.next, program.next + program.states, program.next[s]) == 1;
-      plan.in_place[static_cast<std::size_t>(s)] = alone && state[0] == TIDEGATE_OP_STATE && state[2] == s &&
-                                                   reads[static_cast<std::size_t>(row[2])] == 1 && row[3] != row[2];
-    }
   }
 
   std::size_t state_row(std::size_t s) const { return layer.padded_size(static_cast<std::size_t>(program.state_sizes[s])); }
@@ -310,9 +276,12 @@ struct PlanBuilder : ProgramReader {
   ProgramOperation make(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
     const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
-    ProgramOperation op = {opcode, row[2], row[3], row[4], static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]),
-                    as_size(row[7]), unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
-                    kBroadcastNone, plan.matrices.size()};
+    // Of the fields that an operation does not take, none is used: they may hold anything.
+    const bool has_second = opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
+    ProgramOperation op = {opcode, row[2], has_second ? row[3] : row[2], opcode == TIDEGATE_OP_SELECT ? row[4] : row[2],
+                           static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]), as_size(row[7]),
+                           unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode), kBroadcastNone,
+                           plan.matrices.size()};
     if (op.binary) {
       const std::size_t a = size_of(row[2]), b = size_of(row[3]);
       op.broadcast = a == b ? kBroadcastNone : a == 1 ? kBroadcastLeft : kBroadcastRight;
@@ -358,13 +327,16 @@ struct PlanBuilder : ProgramReader {
   // are.
   void copy_tensors() {
     std::vector<bool> used(static_cast<std::size_t>(program.tensors_count)), table(used.size());
+    const auto use = [&](std::int32_t reg, bool as_table) {
+      const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
+      if (r.storage != Storage::kTensor) return;
+      used[r.index] = true;
+      table[r.index] = table[r.index] || as_table;
+    };
     for (std::size_t i = 0; i < count; ++i)
-      for_operands(i, [&](std::int32_t reg) {
-        const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
-        if (r.storage != Storage::kTensor) return;
-        used[r.index] = true;
-        table[r.index] = table[r.index] || row_of(i)[0] == TIDEGATE_OP_TAKE;
-      });
+      for_operands(i, [&](std::int32_t reg) { use(reg, row_of(i)[0] == TIDEGATE_OP_TAKE); });
+    use(program.output, false);
+    for (std::int32_t s = 0; s < program.states; ++s) use(program.next[s], false);
     for (std::size_t t = 0; t < used.size(); ++t) {
       const auto floats = used[t] ? static_cast<std::size_t>(program.tensor_sizes[t]) : 0;
       plan.tensors.emplace_back(floats);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tidegate.document import assemble as document_of
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
+from tidegate.layers.program import load_file
 from tidegate.model import Model
 from tidegate.outputs import forecast, make_entry
 from tidegate.runtime.offline import make_runner
@@ -20,6 +22,7 @@ from tidegate.runtime.state import make_initial
 from tidegate.tape import Tape
 from tidegate.verify.check import make_inputs
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Parts = tuple[dict[str, Any], dict[str, Any]]
 
 WORDS = ("tide", "gate", "a", "the", "opens", "closes", "water", "flüsse", "潮")
@@ -165,6 +168,19 @@ def meter(H: int = 4, seed: int = 8) -> Parts:
         forecast=ForecastSpec(2, (0.1, 0.5, 0.9)),
     )
     return series("forecast", transform, H, 2 * 3, None, seed)
+
+
+def attentive(H: int = 4, seed: int = 9) -> Parts:
+    """Make a model with gated units, attention and a layer of a user's own; document and tensors, check None."""
+    chain = [
+        recurrent(3, H, "gru"),
+        {"kind": "glu", "inputs": H, "size": H, "add": 0},
+        {"kind": "attend", "size": H, "heads": 2, "window": 3},
+        {"kind": "program", **load_file(str(EXAMPLES / "surprise.py"), H)},
+        {"kind": "dense", "inputs": H, "size": 2, "activation": "none"},
+    ]
+    source = {"kind": "array", "features": 3}
+    return assemble("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
 def series(

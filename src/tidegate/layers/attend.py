@@ -49,6 +49,10 @@ class Attend(Layer):
     def width(self) -> int:
         return self.size
 
+    @property
+    def registers(self) -> int:
+        return self.program.numbers
+
     def describe(self) -> str:
         return f"of {self.size}, {self.heads} head{'s' * (self.heads > 1)}, window of {self.window}"
 

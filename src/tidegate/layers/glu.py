@@ -36,6 +36,10 @@ class Glu(Layer):
     def width(self) -> int:
         return self.size
 
+    @property
+    def registers(self) -> int:
+        return self.program.numbers
+
     def describe(self) -> str:
         return f"{self.inputs} -> {self.size}"
 

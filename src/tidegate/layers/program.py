@@ -21,6 +21,7 @@ import numpy.typing as npt
 from .. import files
 from ..errors import CellError, OptionError, error_context
 from ..tape import Program, lower, run_program
+from ..tape.tape import check_names
 from . import _options as options
 from ._layer import Layer, States, Use
 from .recurrent import is_float32
@@ -51,6 +52,7 @@ class OwnLayer(Layer):
             raise OptionError(f"name is {str(name)[:60]!r}; expected 1 to 64 printable characters")
         try:
             code = Program.from_json(node["program"])
+            check_names("tensors", tuple(code.tensors))
         except CellError as error:
             raise OptionError(f"program: {error}") from None
         if code.inputs != inputs or code.ids:
@@ -130,7 +132,7 @@ def load_file(path: str, width: int) -> dict[str, Any]:
             raise CellError(f"{missing[0]} is missing; a layer declares STATE and step, and TENSORS if it has any")
         tensors, state, uses, init = (declared(name, getattr(module, name, {}), width) for name in DECLARED)
         program = lower(module.step, width, 0, parse_shapes("TENSORS", tensors), parse_shapes("STATE", state))
-        start = {role: float(np.float32(value)) for role, value in init.items()}
+        start = {role: parse_first(role, value) for role, value in init.items()}
         name = os.path.basename(path).removesuffix(".py")
         node = {"inputs": width, "name": name, "program": program.to_json(), "roles": uses, "start": start}
         try:
@@ -161,3 +163,10 @@ def parse_shapes(what: str, value: dict[str, Any]) -> dict[str, tuple[int, ...]]
                 f"{what} gives {name!r} the shape {str(shape)[:60]}; expected 1 to 4 whole numbers from 1 on"
             )
     return {name: tuple(shape) for name, shape in value.items()}
+
+
+def parse_first(role: Any, value: Any) -> float:
+    """Return a declared first value, rounded to float32. Raises CellError for one that is no number that fits it."""
+    if type(value) not in (int, float) or not abs(value) <= float(np.finfo(np.float32).max):
+        raise CellError(f"INIT gives {role!r} the value {str(value)[:60]}; expected a number that fits float32")
+    return float(np.float32(value))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import CellError, TidegateError
-from .program import BINARY, UNARY, Program, Shape, kinds_of, registers_of
+from .program import BINARY, UNARY, Program, Shape, check_arguments, kinds_of, registers_of
 from .tape import Instruction
 from .trace import Recorder, Symbol
 
@@ -112,7 +112,11 @@ class ProgramRecorder(Recorder):
         known = len(self.instructions)
         register = super().emit(name, *args).register
         if len(self.instructions) > known:
-            self.shapes.append(self.signature.shape_of(self.instructions[-1], self.shapes))
+            try:
+                check_arguments(self.instructions[-1], known)
+                self.shapes.append(self.signature.shape_of(self.instructions[-1], self.shapes))
+            except CellError as error:
+                raise CellError(f"{name}: {error}") from None
         return Value(self, register)
 
     def operand(self, name: str, value: Any) -> Symbol:
@@ -154,6 +158,8 @@ class Namespace:
         return self._recorder.emit(name, register, axis + axes if axis < 0 else axis - 1)
 
     def concat(self, parts: list[Any]) -> Any:
+        if not parts:
+            raise CellError("concat of no values; it takes a list of one or more")
         registers = [self._recorder.operand("concat", v).register for v in parts]
         return parts[0] if len(parts) == 1 else self._recorder.emit("concat", *registers)
 

@@ -17,8 +17,8 @@ from . import ops
 from .tape import Instruction, check_names, is_index
 
 MAX_OPERATIONS: Final = 4096  # of all programs of a graph
-MAX_NUMBERS: Final = 1 << 20  # of a value of a row
-MAX_TENSOR: Final = (1 << 31) - 1  # numbers of a tensor
+MAX_NUMBERS: Final = 1 << 20  # of a register
+MAX_TENSOR: Final = (1 << 31) - 1  # numbers of a tensor, which an operation reads where it is
 MAX_AXES: Final = 4
 Shape = tuple[int, ...]
 
@@ -74,6 +74,7 @@ class Program:
         count = len(self.instructions)
         if not 0 < count <= MAX_OPERATIONS:
             raise CellError(f"the program has {count} operations; 1 to {MAX_OPERATIONS} are allowed")
+        _ = self.shapes  # which checks every operation; what follows relies on that
         if len(shape := self.result(self.output, "the output")) != 1:
             raise CellError(f"the output has shape {list(shape)}; expected one axis")
         if set(self.next) != set(self.state):
@@ -104,7 +105,7 @@ class Program:
                 check_arguments(ins, i)
                 shape = self.shape_of(ins, shapes)
                 most = MAX_TENSOR if ins.name == "tensor" else MAX_NUMBERS
-                if len(shape) > MAX_AXES or math.prod(shape) > most:
+                if len(shape) > MAX_AXES or math.prod(shape) > most or any(n < 1 for n in shape):
                     raise CellError(f"has shape {list(shape)}; at most {MAX_AXES} axes and {most} numbers are allowed")
                 shapes.append(shape)
             except CellError as error:
@@ -126,6 +127,8 @@ class Program:
     def shape_of(self, ins: Instruction, older: list[Shape]) -> Shape:
         """Return the shape of an instruction's result. Raises CellError if its operands do not fit."""
         name, args = ins.name, ins.args
+        if name == "norm" and len(older[args[0]]) > 1:
+            raise CellError(f"is of shape {list(older[args[0]])}; expected one axis")
         if name in ELEMENTWISE:
             return broadcast([older[r] for r in args])
         if name in LEAVES:
@@ -334,8 +337,11 @@ def shape_of_sum(a: Shape, axis: int) -> Shape:
 
 
 def shape_of_push(a: Shape, x: Shape) -> Shape:
-    if not a or a[1:] != x:
-        raise CellError(f"appends shape {list(x)} to shape {list(a)}; expected {list(a[1:])}")
+    if not a or not x or a[1:] != x:
+        raise CellError(
+            f"appends shape {list(x)} to a window of shape {list(a)}; expected a window of two axes or more, and the "
+            "shape of one of its steps"
+        )
     return a
 
 

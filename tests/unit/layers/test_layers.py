@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 
 from tidegate import cells, layers
 from tidegate.errors import ModelFileError, OptionError
+from tidegate.layers.program import load_file
 from tidegate.tape import NumpyOps
 
 TAPES = {"gru": cells.load("gru").tape}
+SURPRISE = load_file(str(Path(__file__).parents[3] / "examples" / "surprise.py"), 4)
 VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "embed": ({"rows": 10, "size": 4}, None, 4),
     "dense": ({"inputs": 4, "size": 3, "activation": "tanh"}, 4, 3),
@@ -27,6 +30,9 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "final": ({"size": 4}, 4, 4),
     "conv": ({"inputs": 4, "size": 3, "width": 3, "centred": False, "activation": "none"}, 4, 3),
     "bidirectional": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 10),
+    "glu": ({"inputs": 4, "size": 3}, 4, 3),
+    "attend": ({"size": 4, "heads": 2, "window": 5}, 4, 4),
+    "program": (SURPRISE, 4, 4),
 }
 
 
@@ -69,8 +75,8 @@ def test_first_weights_have_the_declared_shapes_and_uses(kind: str) -> None:
     for role, shape in layer.shapes().items():
         value = layer.init(np.random.default_rng(0), role, {})
         assert (value.shape, value.dtype) == (shape, np.float32)
-        assert (layer.use(role) in ("matrix", "table")) == (len(shape) == 2)
-        assert (len(np.unique(value)) > 1) == (len(shape) == 2)
+        assert len(shape) == 2 or layer.use(role) not in ("matrix", "table")
+        assert (len(np.unique(value)) > 1) == (layer.use(role) in ("matrix", "table") or role == "age")
 
 
 @pytest.mark.parametrize("kind", VALID)
@@ -111,6 +117,35 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("conv", {}, None, "an embed layer must come first"),
         ("bidirectional", {"tape": "lstm"}, 4, "tape is 'lstm'; the file has gru"),
         ("bidirectional", {"inputs": 9}, 4, "inputs is 9; the input is 4 wide"),
+        ("glu", {"inputs": 9}, 4, "inputs is 9; the input is 4 wide"),
+        ("glu", {"size": 1 << 20}, 4, "size is 1048576; expected at most 524288, as a matrix has 2 * size rows"),
+        ("glu", {}, None, "an embed layer must come first"),
+        ("attend", {"heads": 3}, 4, "heads is 3; expected a divisor of size, which is 4"),
+        ("attend", {"heads": 8}, 4, "heads is 8; expected a divisor of size"),
+        ("attend", {"window": 0}, 4, "window is 0; expected an integer of 1 to 4096"),
+        ("attend", {"window": 4097}, 4, "window is 4097; expected an integer of 1 to 4096"),
+        ("attend", {"size": 1024, "window": 1025}, 1024, "window 1025 times size 1024 is over 1048576"),
+        ("attend", {"size": 1 << 19, "window": 1}, 1 << 19, "is over 1048576; use a shorter window"),
+        ("attend", {}, None, "an embed layer must come first"),
+        ("program", {"inputs": 5}, 4, "inputs is 5; the input is 4 wide"),
+        ("program", {"inputs": 5}, 5, "program.inputs is 4; expected inputs, 5, and no ids"),
+        ("program", {"program": SURPRISE["program"] | {"ids": 1}}, 4, "program: operation 1 (input): reads numbers"),
+        ("program", {"program": SURPRISE["program"] | {"tensors": {"a b": [3]}}}, 4, "program: "),
+        ("program", {"program": None}, 4, "program: a program is an object with the keys"),
+        ("program", {"name": ""}, 4, "name is ''; expected 1 to 64 printable characters"),
+        ("program", {"name": "a\nb"}, 4, "expected 1 to 64 printable characters"),
+        ("program", {"name": "a" * 65}, 4, "expected 1 to 64 printable characters"),
+        ("program", {"name": 3}, 4, "name is '3'"),
+        ("program", {"roles": []}, 4, "roles is []; expected an object of tensors and their use"),
+        ("program", {"roles": {"V": "matrix"}}, 4, "roles has 'V': 'matrix'; expected a tensor of the program"),
+        ("program", {"roles": {"weight": "fixed"}}, 4, "roles has 'weight': 'fixed'; expected a tensor of the program"),
+        ("program", {"roles": {"weight": ["matrix"]}}, 4, "roles has 'weight'"),
+        ("program", {"roles": {"bias": "matrix"}}, 4, "'bias' is a matrix of shape [4]; expected two axes"),
+        ("program", {"start": 3}, 4, "start is 3; expected an object of tensors and their first value"),
+        ("program", {"start": {"V": 0.5}}, 4, "start has 'V': 0.5; expected a tensor of the program and a float32"),
+        ("program", {"start": {"rate": 1}}, 4, "start has 'rate': 1; expected a tensor of the program and a float32"),
+        ("program", {"start": {"rate": 0.1}}, 4, "start has 'rate': 0.1"),
+        ("program", {}, None, "an embed layer must come first"),
     ],
 )
 def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:
@@ -275,3 +310,38 @@ def test_what_makes_probabilities_tells_its_logits() -> None:
     )
     with pytest.raises(OptionError, match="norm gives no probabilities"):
         make_layer("norm").logits(NumpyOps, {}, x)
+
+
+def test_the_attention_is_torchs() -> None:
+    """With biases for the positions of zero, over rows that are shorter than the window and longer."""
+    size, heads, window = 12, 3, 5
+    layer = layers.parse("attend", {"size": size, "heads": heads, "window": window}, size, {})
+    rng = np.random.default_rng(0)
+    t = {role: rng.normal(size=shape) for role, shape in layer.shapes().items()}
+    t["age"] = layer.init(rng, "age", {}).astype(float)
+    x = rng.normal(size=(9, 2, size))
+    own = torch.nn.MultiheadAttention(size, heads, batch_first=False).double()
+    names = {"in_proj_weight": "weight", "in_proj_bias": "bias", "out_proj.weight": "out_weight"}
+    for name, p in own.named_parameters():
+        p.data = torch.from_numpy(t[names.get(name, "out_bias")])
+    distance = np.arange(9)[:, None] - np.arange(9)[None, :]
+    seen = (distance >= 0) & (distance < window)
+    bias = np.where(seen[None], t["position"].T[:, (window - 1 - distance).clip(0, window - 1)], -np.inf)
+    mask = torch.from_numpy(np.tile(bias, (2, 1, 1)))
+    whole = torch.from_numpy(x)
+    want, _ = own(whole, whole, whole, attn_mask=mask, need_weights=False)
+    assert np.abs(np.stack(layer.whole(NumpyOps, t, list(x))) - want.detach().numpy()).max() < 1e-12
+
+
+def test_the_gated_linear_unit_is_torchs() -> None:
+    layer, t = weights("glu")
+    x = np.random.default_rng(1).normal(size=(3, 4))
+    y, _ = layer.step(NumpyOps, t, {}, x, None)
+    both = torch.from_numpy(x @ t["weight"].T + t["bias"])
+    assert np.allclose(y, torch.nn.functional.glu(both).numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["glu", "attend", "program"])
+def test_a_layer_counts_the_numbers_of_its_step(kind: str) -> None:
+    layer = make_layer(kind)
+    assert layer.registers == layer.program.numbers > layer.width

@@ -192,6 +192,23 @@ class Engine:
             add,
         )
 
+    def program(
+        self,
+        code: Any,
+        joined: Any,
+        consts: Any,
+        tensors: Any,
+        inputs: int,
+        ids: int,
+        output: int,
+        next: Any,
+        state_offsets: Any,
+        state_sizes: Any,
+        add: int = -1,
+    ) -> None:
+        lists = (code, joined, consts, next, state_offsets, state_sizes)
+        self.add("program", inputs, ids, output, *lists, len(tensors), *tensors, add)
+
     def pool(self, size: int, over: Any, score: Any, score_bias: float, offsets: Any, add: int = -1) -> None:
         kinds = np.array([POOLS.index(name) for name in over], np.int32)
         self.add("pool", size, kinds, np.array(offsets, np.int32), score, float(score_bias), add)

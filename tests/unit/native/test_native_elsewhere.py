@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from native_reference import CELLS, GRU, LSTM, ODD, Model
+from random_programs import make_sample
 from remote_engine import Remote, build_program, redirect_native, write_script
 
 import shared
@@ -156,6 +157,28 @@ def test_runs_and_step_many_have_the_same_bits_near_the_oracle(name: str, target
     row = int(lengths.argmax())
     right = np.array(model.reference(x[: lengths[row], row]))
     np.testing.assert_allclose(out[: lengths[row], row], right, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 2))
+def test_programs_have_the_same_bits_near_the_oracle(seed: int, target: str) -> None:
+    """Alone, in batches, and with operations that read every register at the end, so that nothing is merged."""
+    sample = make_sample(seed)
+    x, lengths = sample.inputs(np.random.default_rng(seed), T, 9), np.array([T, 0, 1, 3, T, 5, 2, T, 4], np.int32)
+    right, found = sample.reference(x)[0], []
+    for engine, threads in ((sample.engine(target), 1), (sample.plain().engine(target), 3)):
+        states = np.zeros((9, sample.state_bytes), np.uint8)
+        found.append((np.zeros((T, 9, engine.outputs), np.float32), states.copy()))
+        engine.run(x, lengths, states, found[-1][1], found[-1][0], True, threads)
+    np.testing.assert_array_equal(found[0][0].view(np.uint32), found[1][0].view(np.uint32))
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    for row, length in enumerate(lengths):
+        np.testing.assert_allclose(found[0][0][:length, row], right[:length, row], rtol=2e-4, atol=2e-4)
+    state, one = np.zeros(sample.state_bytes, np.uint8), np.zeros(found[0][0].shape[2], np.float32)
+    engine = sample.engine(target)
+    for t in range(T):
+        engine.step(np.atleast_1d(x[t, 0]), state, one)
+        np.testing.assert_array_equal(one.view(np.uint32), found[0][0][t, 0].view(np.uint32))
+    np.testing.assert_array_equal(state, found[0][1][0])
 
 
 @pytest.mark.parametrize("precision", ["weights=bf16", "compute=bf16"])
