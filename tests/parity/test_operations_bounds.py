@@ -70,7 +70,7 @@ def compute(name: str | int, drawn: Drawn, xp: type[NumpyOps] = NumpyOps) -> Any
     return np.concatenate([v.reshape(-1) for v in (y, *after.values())]).astype(np.float64)
 
 
-@pytest.mark.parametrize(("name", "draws"), [*((name, 200) for name in SINGLE), *((seed, 12) for seed in range(16))])
+@pytest.mark.parametrize(("name", "draws"), [*((name, 200) for name in SINGLE), *((seed, 12) for seed in range(8))])
 def test_float32_stays_within_a_bound_that_is_not_absurdly_loose(name: str | int, draws: int) -> None:
     random, ratios = np.random.default_rng(1), []
     for _ in range(draws):
@@ -104,7 +104,7 @@ def bounds_of(model: Model, x: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("name", ["attention", "softmax over a window", "tensors alone", 0, 1])
 def test_a_run_in_float32_stays_within_the_bound_of_its_sequence(name: str | int) -> None:
     random = np.random.default_rng(3)
-    for seed in range(3):
+    for seed in range(2):
         model = attention_model(seed) if name == "attention" else programmed_model(name, seed)
         x = random.integers(0, 40, 9) if name == "attention" else random.standard_normal((9, 6)).astype(np.float32)
         expected, bound = bounds_of(model, x)

@@ -22,7 +22,7 @@ from toy_models import attention_model, programmed_model, toy_layers
 
 __all__ = ["toy_layers"]
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-DRAWN = range(12)
+DRAWN = range(8)
 LENGTHS = np.array([7, 1, 4], np.int32)
 
 

@@ -23,7 +23,7 @@ from programmed import SINGLE, STATE, TENSORS, program
 from toy_models import attention_model, programmed_model, toy_layers
 
 __all__ = ["toy_layers"]
-DRAWN = range(8)
+DRAWN = range(4)
 
 
 def draw_operands(seed: int, rows: int) -> dict[str, Any]:
