@@ -79,9 +79,10 @@ class Attend(Layer):
         scores = xp.dot(query.reshape(rows, 1, heads, each), keys).reshape(rows, n, heads)
         scores = scores * (1 / math.sqrt(each)) + t["position"]
         empty = xp.less(steps.reshape(rows, 1, 1), t["age"])
-        weights = xp.exp(scores - xp.peak(xp.select(empty, EMPTY, scores), 1))
-        weights = xp.select(empty, 0.0, weights)
-        total = xp.sum(weights, 1).reshape(rows, heads, 1)
-        mixed = xp.sum(weights.reshape(rows, n, heads, 1) * values, 1).reshape(rows, heads, each) / total
+        peak = xp.peak(xp.select(empty, EMPTY, scores), -2)
+        # The operand of exp is selected too, so that no number of an empty slot can overflow.
+        weights = xp.select(empty, 0.0, xp.exp(xp.select(empty, peak, scores) - peak))
+        total = xp.sum(weights, -2).reshape(rows, heads, 1)
+        mixed = xp.sum(weights.reshape(rows, n, heads, 1) * values, -3).reshape(rows, heads, each) / total
         y = xp.affine(mixed.reshape(rows, self.size), t["out_weight"], t["out_bias"])
         return y, {"keys": keys, "values": values}

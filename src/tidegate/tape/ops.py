@@ -66,7 +66,8 @@ class NumpyOps:
     @staticmethod
     def less(x: Any, y: Any) -> Any:
         """Return 1 where x < y, and 0 elsewhere; `select` takes the second where the first is not 0, else the third."""
-        return np.less(x, y) * 1.0
+        kind = np.result_type(x, y)
+        return np.less(x, y).astype(kind if kind.kind == "f" else np.float64)
 
     @staticmethod
     def select(condition: Any, x: Any, y: Any) -> Any:
