@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from random_programs import Sample, make_sample
 
 from tidegate import _native
+from tidegate.errors import CellError
 from tidegate.tape import Program
 from tidegate.tape.program import SIGNATURES
 
@@ -154,3 +156,49 @@ def test_what_is_computed_early_lives_until_late_operations_have_read_it() -> No
     document = {"inputs": 3, "ids": 0, "tensors": {k: list(v.shape) for k, v in W.items()}, "operations": code}
     document |= {"state": {"w": [4, 2, 7]}, "output": 14, "next": {"w": 19}}
     check_against_plain(Sample(Program.from_json(document), W))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_changed_program_is_refused_or_runs_as_its_operations_say(seed: int) -> None:
+    """The engine takes whatever `Program` takes, and gives the same bits without anything merged."""
+    sample, rng = make_sample(seed), np.random.default_rng(seed)
+    document, sentences = json.dumps(sample.program.to_json()), []
+    far: list[bool] = []
+    for _ in range(60):
+        changed = json.loads(document)
+        for _ in range(rng.integers(1, 4)):
+            change(changed, rng)
+        try:
+            other = Sample(Program.from_json(changed), sample.tensors)
+        except CellError as error:
+            sentences.append(str(error))
+            continue
+        x = other.inputs(rng, 3, 2)
+        states, lengths = np.zeros((2, other.state_bytes), np.uint8), np.full(2, 3, np.int32)
+        target, precision = FLOAT32[rng.integers(len(FLOAT32))]
+        found = run(other.engine(target, precision), x, lengths, states)
+        same = run(other.plain().engine(target, precision), x, lengths, states)
+        np.testing.assert_array_equal(found[0], same[0])  # one NaN equals another
+        with np.errstate(all="ignore"):
+            right = other.reference(x)[0]
+        far.append(not np.allclose(found[0], right, rtol=1e-3, atol=1e-3, equal_nan=True))
+    assert 10 < len(sentences) < 60
+    assert not any("\n" in sentence for sentence in sentences)
+    assert not any(far)
+
+
+def change(document: dict[str, Any], rng: np.random.Generator) -> None:
+    """Change one argument, name or position of a program's operations, or its results."""
+    operations = document["operations"]
+    at = int(rng.integers(len(operations)))
+    kind = rng.random()
+    if kind < 0.1:
+        document["output"] = int(rng.integers(len(operations)))
+    elif kind < 0.2 and document["next"]:
+        document["next"][str(rng.choice(list(document["next"])))] = int(rng.integers(len(operations)))
+    elif kind < 0.4:
+        operations[at][0] = str(rng.choice(list(SIGNATURES)))
+    elif kind < 0.5:
+        operations[at] = json.loads(json.dumps(operations[rng.integers(at + 1)]))
+    elif len(operations[at]) > 1 and isinstance(operations[at][k := int(rng.integers(1, len(operations[at])))], int):
+        operations[at][k] = int(rng.integers(at + 1)) if rng.random() < 0.7 else int(rng.integers(-2, 9))
