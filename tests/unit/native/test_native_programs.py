@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,22 @@ def change(document: dict[str, Any], rng: np.random.Generator) -> None:
         operations[at] = json.loads(json.dumps(operations[rng.integers(at + 1)]))
     elif len(operations[at]) > 1 and isinstance(operations[at][k := int(rng.integers(1, len(operations[at])))], int):
         operations[at][k] = int(rng.integers(at + 1)) if rng.random() < 0.7 else int(rng.integers(-2, 9))
+
+
+def test_values_that_are_wide_are_computed_row_by_row() -> None:
+    """Values that need no state come before all steps, but not where those of all rows would take a lot of memory."""
+    code: list[list[Any]] = [["state", "h"], ["input"]]
+    for _ in range(15):
+        code.append(["concat", len(code) - 1, len(code) - 1])
+    wide = len(code) - 1
+    code += [["exp", wide], ["tanh", wide], ["mul", wide + 1, wide + 2], ["peak", wide + 3, 0], ["add", 0, wide + 4]]
+    document = {"inputs": 4, "ids": 0, "tensors": {}, "operations": code, "output": wide + 5}
+    sample = Sample(Program.from_json(document | {"state": {"h": [1]}, "next": {"h": wide + 5}}), {})
+    x = sample.inputs(np.random.default_rng(0), 2, 66)
+    states, lengths = np.zeros((66, sample.state_bytes), np.uint8), np.full(66, 2, np.int32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = run(sample.engine(_native.targets()[0]), x, lengths, states)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KB, of 160 MB for all rows
+    np.testing.assert_allclose(found[0][:, :2], sample.reference(x[:, :2])[0], rtol=1e-5)
+    one, after = run(sample.engine(_native.targets()[0]), x[:, 5:6].copy(), lengths[:1], states[:1])
+    assert_same((one, after), (found[0][:, 5:6].copy(), found[1][5:6]))
