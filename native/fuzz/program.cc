@@ -47,6 +47,9 @@ Program::Program(Input& in, std::int64_t inputs, std::int64_t ids,
     tensor_sizes_.push_back(static_cast<std::int64_t>(tensor.size()));
   }
   plain_ = code_;
+  const auto past_both = [&](std::int32_t reg) { return reg < count() ? reg : INT32_MAX; };
+  output_ = past_both(output_);  // a register that does not exist must not be one of those that follow
+  for (std::int32_t& reg : next_) reg = past_both(reg);
   for (std::int32_t reg = 0; reg < count(); ++reg)
     plain_.push_back({TIDEGATE_OP_NEG, code_[static_cast<std::size_t>(reg)][1], reg, 0, 0, 0, 0, 0});
 }

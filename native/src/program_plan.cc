@@ -5,11 +5,13 @@
 #include <map>
 
 #include "program_groups.h"
+#include "slots.h"
 
 namespace tidegate {
 namespace {
 
-constexpr std::size_t kBlockFloats = 8192;    // the widest register of a block of rows, to stay in the L1 cache
+constexpr std::size_t kBlockFloats = 8192;     // the widest register of a block of rows, to stay in the L1 cache
+constexpr std::size_t kEarlyFloats = 1 << 18;  // of an item; all items of a chunk take kTileRows times as many
 
 Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
   Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
@@ -23,27 +25,6 @@ Binary* binary_kernel(const Kernels& kernels, std::int32_t opcode) {
                            kernels.minimum, kernels.maximum, kernels.less};
   return opcode >= TIDEGATE_OP_ADD ? table[opcode - TIDEGATE_OP_ADD] : nullptr;
 }
-
-// Allocates slots; a released one serves the next value of the same size.
-class Slots {
- public:
-  std::size_t acquire(std::size_t floats) {
-    auto& free = free_[floats];
-    if (free.empty()) {
-      free.push_back(total_);
-      total_ += floats;
-    }
-    const std::size_t at = free.back();
-    free.pop_back();
-    return at;
-  }
-  void release(std::size_t floats, std::size_t at) { free_[floats].push_back(at); }
-  std::size_t total() const { return total_; }
-
- private:
-  std::map<std::size_t, std::vector<std::size_t>> free_;
-  std::size_t total_ = 0;
-};
 
 struct PlanBuilder : ProgramReader {
   const Layer& layer;
@@ -76,7 +57,8 @@ struct PlanBuilder : ProgramReader {
         ++reads[static_cast<std::size_t>(reg)];
       });
     }
-    if (!plan.by_steps) early.assign(count, false);  // blocks of rows suit the cache better than all items
+    // Blocks of rows suit the cache better than all items; they need less memory too.
+    if (!plan.by_steps || count_early_floats() > kEarlyFloats) early.assign(count, false);
     ++reads[static_cast<std::size_t>(program.output)];
     for (std::int32_t s = 0; s < program.states; ++s) ++reads[static_cast<std::size_t>(program.next[s])];
     choose_block();
@@ -86,6 +68,14 @@ struct PlanBuilder : ProgramReader {
     find_owners();
     plan.in_place.assign(static_cast<std::size_t>(program.states), false);
     if (plan.block == 1) plan.in_place = find_in_place(program, reads, found, layer.kernels.lanes);
+  }
+
+  // How many floats of an item are computed early.
+  std::size_t count_early_floats() const {
+    std::size_t floats = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      if (early[i] && row_of(i)[0] != TIDEGATE_OP_TENSOR) floats += static_cast<std::size_t>(row_of(i)[1]);
+    return floats;
   }
 
   void choose_block() {

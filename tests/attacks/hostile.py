@@ -129,6 +129,16 @@ def with_document(content: bytes, change: Callable[[dict[str, Any]], object]) ->
     return with_text(content, json.dumps(document, ensure_ascii=False))
 
 
+def with_program(content: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """Return the file with the node of its first layer `program` changed in place by `change`."""
+
+    def change_node(document: dict[str, Any]) -> None:
+        nodes = document["graphs"]["layers"]["nodes"]
+        change(next(node for node in nodes if node["layer"] == "program"))
+
+    return with_document(content, change_node)
+
+
 def with_text(content: bytes, text: str) -> bytes:
     """Return the file with this text as its document."""
     header, data = split(content)

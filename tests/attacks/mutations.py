@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 def targets(folder: Path) -> list[Target]:
-    """List what to mutate: the golden models, and states of two of them."""
+    """List what to mutate: the golden models, one of newer layers, and states of two of them."""
     model = folder / "valid.safetensors"
     model.write_bytes(hostile.valid())
     predictor = load(model)
@@ -41,6 +41,7 @@ def targets(folder: Path) -> list[Target]:
     stations = Predictor(Model(*hostile.model_parts("stations")))
     return [
         *files,
+        Target("attentive", hostile.valid("attentive"), load_model),
         Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor, "er closes")),
         Target("state of a series", hostile.valid_state("stations"), lambda c, _: restore(c, stations, 1.5)),
     ]

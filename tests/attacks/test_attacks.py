@@ -12,7 +12,7 @@ def forks():
         yield process
 
 
-@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations", "gestures"])
+@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations", "gestures", "attentive"])
 def test_the_valid_file_loads(tmp_path, forks, model):
     (tmp_path / "valid").write_bytes(hostile.valid(model))
     verdict = hostile.load(forks, tmp_path / "valid")

@@ -38,7 +38,7 @@ def change_document(document, rng):
     return document
 
 
-@pytest.mark.parametrize("name", ["classifier", "forecaster", "seasonal", "stations"])
+@pytest.mark.parametrize("name", ["classifier", "forecaster", "seasonal", "stations", "attentive"])
 def test_a_changed_document_is_valid_or_one_sentence(name):
     document, tensors = MODELS["with_empty_check"](MODELS[name]())
     rng = random.Random(1)

@@ -30,7 +30,7 @@ from ..limits import (
 )
 from ..outputs.base import Output
 from ..strictjson import canonical, show
-from ..tape import Tape
+from ..tape import MAX_OPERATIONS, Tape
 from ..tensors import Array
 from . import baselines
 from .graph import GRAPH, INPUT, chain_nodes, check_names, read_layers
@@ -222,7 +222,7 @@ def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str,
     check_list("layers", value, 1, MAX_LAYERS)
     width, rows = source.features, source.rows
     layers: list[Layer] = []
-    numbers = 0
+    numbers = operations = 0
     for i, node in enumerate(value):
         place = f"layers[{i}]"
         check_object(place, node)
@@ -233,6 +233,9 @@ def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str,
         if (numbers := numbers + layer.width + layer.registers) > MAX_STEP_NUMBERS:
             most = f"at most {MAX_STEP_NUMBERS} are allowed"
             raise ModelFileError(f"{place}: the layers up to here compute {numbers} numbers per step; {most}")
+        if (operations := operations + layer.operations) > MAX_OPERATIONS:
+            most = f"at most {MAX_OPERATIONS} are allowed"
+            raise ModelFileError(f"{place}: the programs up to here have {operations} operations; {most}")
         if (rows or 1) * numbers > MAX_WINDOW_NUMBERS:
             cost = f"the layers up to here compute {rows} x {numbers} numbers per window"
             raise ModelFileError(f"{place}: {cost}; at most {MAX_WINDOW_NUMBERS} are allowed")

@@ -102,6 +102,11 @@ class Layer(ABC):
         return 0
 
     @property
+    def operations(self) -> int:
+        """How many operations the model file gives the layer; 0 for a layer whose step is here."""
+        return 0
+
+    @property
     def ends_in(self) -> str:
         """The function that the output ends in, if it makes probabilities: "softmax" or "sigmoid"; else ""."""
         return ""

@@ -77,6 +77,10 @@ class OwnLayer(Layer):
     def registers(self) -> int:
         return self.code.numbers
 
+    @property
+    def operations(self) -> int:
+        return len(self.code.instructions)
+
     def describe(self) -> str:
         return f"{self.name} {self.inputs} -> {self.width}"
 

@@ -118,18 +118,18 @@ class Program:
         own: list[bool] = []
         for i, ins in enumerate(self.instructions):
             own.append(ins.name in PER_ROW or any(own[r] for r in registers_of(ins)))
-            if ins.name not in ("tensor", "const", *ELEMENTWISE) and not own[i]:
+            joins = ins.name in ("concat", "push") and not all(own[r] for r in registers_of(ins))
+            if joins or (ins.name not in ("tensor", "const", *ELEMENTWISE) and not own[i]):
+                what = "joins what depends" if joins else "depends"
                 raise CellError(
-                    f"operation {i} ({ins.name}) depends on tensors alone; it must depend on the input or a state"
+                    f"operation {i} ({ins.name}) {what} on tensors alone; it must depend on the input or a state"
                 )
         return tuple(own)
 
     def shape_of(self, ins: Instruction, older: list[Shape]) -> Shape:
         """Return the shape of an instruction's result. Raises CellError if its operands do not fit."""
         name, args = ins.name, ins.args
-        if name == "norm" and len(older[args[0]]) > 1:
-            raise CellError(f"is of shape {list(older[args[0]])}; expected one axis")
-        if name in ELEMENTWISE:
+        if name in ELEMENTWISE and name not in SHAPES:
             return broadcast([older[r] for r in args])
         if name in LEAVES:
             leaf: Shape = LEAVES[name](self, *args)
@@ -336,6 +336,12 @@ def shape_of_sum(a: Shape, axis: int) -> Shape:
     return (*a[:axis], 1, *a[axis + 1 :])
 
 
+def shape_of_norm(a: Shape) -> Shape:
+    if len(a) != 1:
+        raise CellError(f"is of shape {list(a)}; expected one axis")
+    return a
+
+
 def shape_of_push(a: Shape, x: Shape) -> Shape:
     if not a or not x or a[1:] != x:
         raise CellError(
@@ -356,6 +362,7 @@ SHAPES: Final[dict[str, Any]] = {
     "sum": shape_of_sum,
     "peak": shape_of_sum,
     "mean": lambda a: shape_of_sum(a, len(a) - 1),
+    "norm": shape_of_norm,
     "push": shape_of_push,
 }
 

@@ -102,7 +102,7 @@ WRONG = [
     (put(*NODES, []), "graphs.layers.nodes: has 0 entries; expected a list of 1 to 256"),
     (put(*NODES, {}), "graphs.layers.nodes: is {}; expected a list of 1 to 256"),
     (put(*NODES, 1, None), "layers[1]: is None; expected an object"),
-    (put(*NODES, 2, "layer", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv"),
+    (put(*NODES, 2, "layer", "remember"), "layers[2]: unknown layer 'remember'; choose one of attend"),
     (put(*NODES, 2, "layer", "_options"), "layers[2]: unknown layer '_options'"),
     (put(*NODES, 2, "layer", ["norm"]), "layers[2].layer: is ['norm']; expected a string"),
     (put(*NODES, 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),

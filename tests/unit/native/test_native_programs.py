@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import resource
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from random_programs import Sample, make_sample
 
 from tidegate import _native
+from tidegate.errors import CellError
 from tidegate.tape import Program
 from tidegate.tape.program import SIGNATURES
 
@@ -154,3 +157,68 @@ def test_what_is_computed_early_lives_until_late_operations_have_read_it() -> No
     document = {"inputs": 3, "ids": 0, "tensors": {k: list(v.shape) for k, v in W.items()}, "operations": code}
     document |= {"state": {"w": [4, 2, 7]}, "output": 14, "next": {"w": 19}}
     check_against_plain(Sample(Program.from_json(document), W))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_changed_program_is_refused_or_runs_as_its_operations_say(seed: int) -> None:
+    """The engine takes whatever `Program` takes, and gives the same bits without anything merged."""
+    sample, rng = make_sample(seed), np.random.default_rng(seed)
+    document, sentences = json.dumps(sample.program.to_json()), []
+    far: list[bool] = []
+    for _ in range(60):
+        changed = json.loads(document)
+        for _ in range(rng.integers(1, 4)):
+            change(changed, rng)
+        try:
+            other = Sample(Program.from_json(changed), sample.tensors)
+        except CellError as error:
+            sentences.append(str(error))
+            continue
+        x = other.inputs(rng, 3, 2)
+        states, lengths = np.zeros((2, other.state_bytes), np.uint8), np.full(2, 3, np.int32)
+        target, precision = FLOAT32[rng.integers(len(FLOAT32))]
+        found = run(other.engine(target, precision), x, lengths, states)
+        same = run(other.plain().engine(target, precision), x, lengths, states)
+        np.testing.assert_array_equal(found[0], same[0])  # one NaN equals another
+        with np.errstate(all="ignore"):
+            right = other.reference(x)[0]
+        far.append(not np.allclose(found[0], right, rtol=1e-3, atol=1e-3, equal_nan=True))
+    assert 10 < len(sentences) < 60
+    assert not any("\n" in sentence for sentence in sentences)
+    assert not any(far)
+
+
+def change(document: dict[str, Any], rng: np.random.Generator) -> None:
+    """Change one argument, name or position of a program's operations, or its results."""
+    operations = document["operations"]
+    at = int(rng.integers(len(operations)))
+    kind = rng.random()
+    if kind < 0.1:
+        document["output"] = int(rng.integers(len(operations)))
+    elif kind < 0.2 and document["next"]:
+        document["next"][str(rng.choice(list(document["next"])))] = int(rng.integers(len(operations)))
+    elif kind < 0.4:
+        operations[at][0] = str(rng.choice(list(SIGNATURES)))
+    elif kind < 0.5:
+        operations[at] = json.loads(json.dumps(operations[rng.integers(at + 1)]))
+    elif len(operations[at]) > 1 and isinstance(operations[at][k := int(rng.integers(1, len(operations[at])))], int):
+        operations[at][k] = int(rng.integers(at + 1)) if rng.random() < 0.7 else int(rng.integers(-2, 9))
+
+
+def test_values_that_are_wide_are_computed_row_by_row() -> None:
+    """Values that need no state come before all steps, but not where those of all rows would take a lot of memory."""
+    code: list[list[Any]] = [["state", "h"], ["input"]]
+    for _ in range(15):
+        code.append(["concat", len(code) - 1, len(code) - 1])
+    wide = len(code) - 1
+    code += [["exp", wide], ["tanh", wide], ["mul", wide + 1, wide + 2], ["peak", wide + 3, 0], ["add", 0, wide + 4]]
+    document = {"inputs": 4, "ids": 0, "tensors": {}, "operations": code, "output": wide + 5}
+    sample = Sample(Program.from_json(document | {"state": {"h": [1]}, "next": {"h": wide + 5}}), {})
+    x = sample.inputs(np.random.default_rng(0), 2, 66)
+    states, lengths = np.zeros((66, sample.state_bytes), np.uint8), np.full(66, 2, np.int32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = run(sample.engine(_native.targets()[0]), x, lengths, states)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KB, of 160 MB for all rows
+    np.testing.assert_allclose(found[0][:, :2], sample.reference(x[:, :2])[0], rtol=1e-5)
+    one, after = run(sample.engine(_native.targets()[0]), x[:, 5:6].copy(), lengths[:1], states[:1])
+    assert_same((one, after), (found[0][:, 5:6].copy(), found[1][5:6]))
