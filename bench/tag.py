@@ -5,7 +5,8 @@ loaded again and scored on the official test split by the native runtime. A stre
 word. Writes bench/results/tag.json and keeps its other entries.
 
     python bench/tag.py atis snips --seeds 0 1 2
-    python bench/tag.py atis --variant both  # beside it: in both directions, or causal, without look-ahead
+    python bench/tag.py atis --direction both  # entries of their own, to compare with
+    python bench/tag.py atis --lookahead 0
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ from tidegate.text_tables import format_table
 from tidegate.train import fit
 
 SETS = ["atis", "snips"]
-VARIANTS: dict[str, dict[str, Any]] = {"default": {}, "causal": {"lookahead": 0}, "both": {"direction": "both"}}
-NAMES = {"default": "", "causal": " without look-ahead", "both": " in both directions"}
 FIGURES = ("accuracy", "span_f1", "span_precision", "span_recall", "tag_accuracy", "sentence_accuracy")
 
 
@@ -37,12 +36,14 @@ def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
-    parser.add_argument("--variant", choices=VARIANTS, default="default", help="options to compare with the defaults")
+    parser.add_argument("--direction", choices=("both",), help="as that of fit")
+    parser.add_argument("--lookahead", type=int, help="as that of fit")
     args = parser.parse_args()
+    options = {key: value for key in ("direction", "lookahead") if (value := getattr(args, key)) is not None}
     for name in args.sets:
-        runs = measure_seeds(name, args.seeds, VARIANTS[args.variant])
+        runs = measure_seeds(name, args.seeds, options)
         figures = {"published": list(catalogue.get(name).published), "runs": runs}
-        entry = name + NAMES[args.variant]
+        entry = " ".join([name, *(f"--{key} {value}" for key, value in options.items())])
         known = {**record.read(args.out, "tag"), entry: record.with_provenance(figures, "torch")}
         record.write(args.out, "tag", {key: known[key] for key in sorted(known)})
     print(format_results(record.read(args.out, "tag")))

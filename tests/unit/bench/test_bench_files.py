@@ -137,13 +137,25 @@ def test_taggers_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys
     run = dict.fromkeys(figures, 0.5)
     for name in ("snips", "atis"):
         tag = bench("tag", name, "--seeds", 0, 1, "--out", tmp_path)
-        monkeypatch.setattr(tag, "measure_seeds", lambda name, seeds: [run for _ in seeds])
+        monkeypatch.setattr(tag, "measure_seeds", lambda name, seeds, options: [run for _ in seeds])
         tag.main()
     found = json.loads((tmp_path / "tag.json").read_text("utf-8"))
     assert list(found) == ["atis", "snips"]
     assert list(found["atis"]) == ABOUT
     assert found["atis"]["figures"]["runs"] == [run, run]
     assert "0.5000" in capsys.readouterr().out
+
+
+def test_other_options_of_taggers_have_entries_of_their_own(bench, tmp_path, monkeypatch):
+    calls = []
+    run = {"seed": 0, **dict.fromkeys(("accuracy", "span_f1", "sentence_accuracy"), 0.5)}
+    for flags in ((), ("--direction", "both"), ("--lookahead", 0)):
+        tag = bench("tag", "atis", "--seeds", 0, *flags, "--out", tmp_path)
+        monkeypatch.setattr(tag, "measure_seeds", lambda *arguments: calls.append(arguments) or [run])
+        tag.main()
+    found = json.loads((tmp_path / "tag.json").read_text("utf-8"))
+    assert list(found) == ["atis", "atis --direction both", "atis --lookahead 0"]
+    assert [options for _, _, options in calls] == [{}, {"direction": "both"}, {"lookahead": 0}]
 
 
 def test_another_direction_has_an_entry_of_its_own(bench, tmp_path, monkeypatch):

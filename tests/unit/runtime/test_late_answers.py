@@ -193,3 +193,14 @@ def test_layers_that_add_an_earlier_output_run_whole() -> None:
     predictor = Predictor(build_model(builder.layers, 0, 2, None), "base")
     assert predictor.model.streams == (False, "layers[1] adds an earlier output to one that looks ahead")
     assert predictor.predict([np.ones((4, 2))]).shape == (1, 3)
+
+
+@pytest.mark.parametrize("weights", ["float32", "bf16"])
+def test_whole_texts_are_those_of_a_stream_that_ends(weights: str) -> None:
+    predictor = Predictor(sample(size=12, conv=4, ahead=2, over=("last", "mean", "max", "attention")), weights=weights)
+    texts = ["what's my balance", "pin", "my card", "transfer the money to my account for me"]
+    stream, pool = predictor.stream(), predictor.pool()
+    for text, row in zip(texts, predictor.predict(texts), strict=True):
+        assert stream.push(text, end=True).values.tobytes() == row.tobytes()
+        pool.push([("a", piece) for piece in text])
+        assert pool.end("a").values.tobytes() == row.tobytes()
