@@ -217,7 +217,11 @@ class Draw:
 
     def make_norm(self, v: Any) -> Any:
         """Normalise numbers that are not nearly equal, which would amplify roundings."""
-        return self.xp.norm(self.xp.concat([v * 0.1, v * 0.1 + 1.0])) if self.shape(v)[-1] < 20 else v * 0.9
+        return (
+            self.xp.norm(self.xp.concat([v * 0.1, v * 0.1 + 1.0]))
+            if len(self.shape(v)) == 1 and self.shape(v)[-1] < 20
+            else v * 0.9
+        )
 
     def make_push(self, v: Any) -> Any:
         fits = [u for u in self.values if self.shape(u)[1:] == self.shape(v)]

@@ -62,7 +62,9 @@ SINGLE: dict[str, Callable[..., Any]] = {
     "concat and split of grids": lambda xp, t, x, g, h, ring, steps: (
         xp.concat([h, g]) * xp.sigmoid(xp.split(xp.concat([g, h, h, g]), 2)[1])
     ),
-    "mean and norm of grids": lambda xp, t, x, g, h, ring, steps: xp.norm(g + t["plane"]) - xp.mean(h),
+    "mean of a grid and norm": lambda xp, t, x, g, h, ring, steps: (
+        xp.norm(x + t["gain"]).reshape(x.shape[0], 2, 3) - xp.mean(h)
+    ),
     "tensors alone": lambda xp, t, x, g, h, ring, steps: x * xp.exp(-xp.abs(t["gain"] * t["b"] + t["gain"])),
     "a scalar to all": lambda xp, t, x, g, h, ring, steps: xp.sqrt(xp.sum(x * x) + 0.25) / (1.0 + abs(x)),
 }

@@ -11,7 +11,8 @@ import numpy as np
 
 from tidegate import cells
 from tidegate.model import Model
-from tidegate.tape import Tape
+from tidegate.tape import Program, Tape, lower
+from tidegate.tape.program import SIGNATURES
 
 
 def test_the_example_is_a_model(root: Path) -> None:
@@ -28,3 +29,11 @@ def test_the_example_is_a_model(root: Path) -> None:
     tensors["input.vocabulary.bytes"][:] = np.frombuffer(b"abcdefghij" + b"k" * 26, np.uint8)
     tensors["input.vocabulary.offsets"][:] = [0, *range(11), 36]
     Model(example, tensors)
+
+
+def test_the_example_of_a_program_is_one(root: Path) -> None:
+    text = (root / "docs" / "format-programs.md").read_text("utf-8")
+    program = Program.from_json(json.loads(text.split("```json")[1].split("```")[0]))
+    assert program == lower(lambda xp, t, s, x, steps: (xp.tanh(x * t["gain"]), {}), 3, 0, {"gain": (3,)}, {})
+    listed = set(re.findall(r"\w+", text))
+    assert set(SIGNATURES) - {"take"} <= listed  # no layer of a user's own takes ids
