@@ -229,6 +229,22 @@ TABLES = {
         fill=". quartiles",
         prefix="batch ",
     ),
+    "programs": Table(
+        "programs",
+        "rows",
+        "layer = layer",
+        "same bits = same_bits yes all",
+        across="batch",
+        fill=". quartiles",
+        prefix="batch ",
+    ),
+    "attention": Table(
+        "programs",
+        "attention",
+        "target = target",
+        "µs a step = us .1f | torch, µs = torch_us .1f | ratio = . quartiles | error = error .0e | "
+        "error of torch = torch_error .0e",
+    ),
     "accuracy": Table(
         "accuracy",
         "runs",

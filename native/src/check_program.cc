@@ -47,7 +47,9 @@ struct Checker {
       case TIDEGATE_OP_INPUT:
         if (program.ids) fail("reads numbers, the input is ids");
         return expect("its size", size, program.inputs);
-      case TIDEGATE_OP_STATE: check_index("state", a, program.states); return expect("its size", size, program.state_sizes[a]);
+      case TIDEGATE_OP_STATE:
+        check_index("state", a, program.states);
+        return expect("its size", size, program.state_sizes[a]);
       case TIDEGATE_OP_STEPS: return expect("its size", size, 1);
       case TIDEGATE_OP_TENSOR:
         check_index("tensor", a, program.tensors_count);

@@ -131,7 +131,8 @@ class ProgramLayer final : public Layer {
   static float* writable(MatrixView view) { return const_cast<float*>(view.data); }
   const ProgramRegister& reg(std::int32_t i) const { return plan_.registers[static_cast<std::size_t>(i)]; }
 
-  void execute(const ProgramOperation& op, const Block& block, const Tile& tile, MatrixView x, const MatrixView* views) const {
+  void execute(const ProgramOperation& op, const Block& block, const Tile& tile, MatrixView x,
+               const MatrixView* views) const {
     const std::size_t rows = block.rows, floats = reg(op.result).size;
     const MatrixView to = views[op.result];
     float* const out = writable(to);
@@ -143,7 +144,8 @@ class ProgramLayer final : public Layer {
       case TIDEGATE_OP_MATMUL: return plan_.matrices[op.matrix].run(rows, views[op.a], out);
       case TIDEGATE_OP_NORM: return kernels.normalize(rows, floats, views[op.a], TIDEGATE_NORM_EPS, out, to.ld);
       case kNormalize: return kernels.normalize(rows, floats, views[op.a], *views[op.b].data, out, to.ld);
-      case kNorm: return kernels.norm(rows, floats, views[op.a], views[op.p].data, views[op.q].data, *views[op.b].data, out, to.ld);
+      case kNorm:
+        return kernels.norm(rows, floats, views[op.a], views[op.p].data, views[op.q].data, *views[op.b].data, out, to.ld);
       case kSoftmax: return kernels.softmax(rows, floats, views[op.a], out, to.ld);
       case TIDEGATE_OP_CONCAT: return concat(rows, op, views);
       case TIDEGATE_OP_TAKE: return take(rows, op, {x.data + block.item * x.ld, x.ld}, views);

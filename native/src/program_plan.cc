@@ -123,7 +123,9 @@ struct PlanBuilder : ProgramReader {
     for (std::int32_t s = 0; s < program.states; ++s) read(program.next[s], end);
   }
 
-  std::size_t state_row(std::size_t s) const { return layer.padded_size(static_cast<std::size_t>(program.state_sizes[s])); }
+  std::size_t state_row(std::size_t s) const {
+    return layer.padded_size(static_cast<std::size_t>(program.state_sizes[s]));
+  }
 
   // Return the state that the register is the next value of; the number of states for none, or for more than one.
   std::size_t state_of(std::size_t i) const {
@@ -167,7 +169,8 @@ struct PlanBuilder : ProgramReader {
         if (copies_input) break;
         return {Storage::kInput, 0, 0, 0, size};
       case TIDEGATE_OP_STATE:
-        return plan.in_place[a] ? ProgramRegister{Storage::kBlock, a, 0, 0, size} : ProgramRegister{Storage::kState, a, 0, state_row(a), size};
+        if (plan.in_place[a]) return {Storage::kBlock, a, 0, 0, size};
+        return {Storage::kState, a, 0, state_row(a), size};
       case TIDEGATE_OP_TENSOR: return {Storage::kTensor, a, static_cast<std::size_t>(row[3]), 0, size};
       case TIDEGATE_OP_CONST: return {Storage::kConst, a, 0, 0, size};
       case TIDEGATE_OP_PART: {
@@ -196,7 +199,8 @@ struct PlanBuilder : ProgramReader {
     const auto whole = static_cast<std::size_t>(joins[i]);
     const std::int32_t* row = row_of(whole);
     std::size_t offset = 0;
-    for (std::int32_t k = row[2]; program.joined[k] != static_cast<std::int32_t>(i); ++k) offset += size_of(program.joined[k]);
+    for (std::int32_t k = row[2]; program.joined[k] != static_cast<std::int32_t>(i); ++k)
+      offset += size_of(program.joined[k]);
     const std::size_t floats = layer.padded_size(static_cast<std::size_t>(row[1]));
     if (is_output_alone(whole)) return {Storage::kOut, 0, offset, floats, size};
     if (!whole_rows.count(whole)) whole_rows[whole] = slots.acquire(floats * plan.block);
@@ -211,7 +215,10 @@ struct PlanBuilder : ProgramReader {
       row += layer.padded_size(size_of(part));
     }
     if (parts.size() == 1 && is_output_alone(i)) return {Storage::kOut, 0, 0, row, size};
-    if (offset) return {plan.registers[static_cast<std::size_t>(parts[0])].storage, plan.registers[static_cast<std::size_t>(parts[0])].index, offset, row, size};
+    if (offset) {
+      const ProgramRegister& first = plan.registers[static_cast<std::size_t>(parts[0])];
+      return {first.storage, first.index, offset, row, size};
+    }
     return allocate(i, row, size);
   }
 
@@ -249,11 +256,13 @@ struct PlanBuilder : ProgramReader {
 
   void add(std::size_t i) {
     const std::int32_t *row = row_of(i), opcode = row[0];
-    plan.registers.push_back(found.merged[i] ? ProgramRegister{Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])} : place(i));
+    const ProgramRegister nowhere = {Storage::kConst, 0, 0, 0, static_cast<std::size_t>(row[1])};
+    plan.registers.push_back(found.merged[i] ? nowhere : place(i));
     const bool leaf = opcode == TIDEGATE_OP_STATE || opcode == TIDEGATE_OP_TENSOR || opcode == TIDEGATE_OP_CONST ||
                       (opcode == TIDEGATE_OP_INPUT && !copies_input);
     const bool later_product = is_product(opcode) && product_of(i).front() != static_cast<std::int32_t>(i);
-    if (!leaf && !found.merged[i] && !is_view(i) && !later_product) (early[i] ? plan.early : plan.late).push_back(make(i));
+    if (!leaf && !found.merged[i] && !is_view(i) && !later_product)
+      (early[i] ? plan.early : plan.late).push_back(make(i));
     for (std::size_t reg = 0; reg <= i; ++reg) {
       const ProgramRegister& r = plan.registers[reg];
       if (owner[reg] != static_cast<std::int32_t>(reg) || last[reg] != static_cast<std::int32_t>(i)) continue;

@@ -73,7 +73,8 @@ class CellProgram {
     add_tensor(cell.c, cell.maps * cell.size);
     add_tensor(cell.Q, cell.Q ? cell.size * P_ : 0);
     const float* param = cell.params;
-    for (std::int32_t p = 0; p < cell.params_count; param += cell.param_sizes[p++]) add_tensor(param, cell.param_sizes[p]);
+    for (std::int32_t p = 0; p < cell.params_count; param += cell.param_sizes[p++])
+      add_tensor(param, cell.param_sizes[p]);
     const std::int32_t gates = cell.gates * H_;
     if (gates) {
       const std::int32_t x = add(TIDEGATE_OP_INPUT, I_), W = tensor(0, 0, gates * I_), b = tensor(1, 0, gates);
