@@ -121,6 +121,8 @@ class TagOptions(TypedDict, total=False):
     tokens: str
     tags: str
     characters: bool
+    direction: str
+    lookahead: int | None
     hidden: int | None
     embed: int
     smoothing: float

@@ -305,8 +305,9 @@ class UnfusedLibrary:
             ctypes.c_int64(x.shape[0]),
             ctypes.c_int64(x.shape[1]),
             *(ctypes.c_void_p(a.ctypes.data) for a in (x, lengths, states, result.states, result.out)),
-            1,
-            1,
+            1,  # per_step
+            0,  # ends
+            1,  # threads
         )
         return result
 
