@@ -152,7 +152,7 @@ class ProgramLayer final : public Layer {
       case TIDEGATE_OP_STEPS:
         for (std::size_t r = 0; r < rows; ++r)
           out[r * to.ld] =
-              static_cast<float>(static_cast<std::int64_t>(tile.past_steps[block.first + r] + block.step));
+              static_cast<float>(static_cast<std::int64_t>(tile.past_steps[block.first + r] + block.step - delay));
         return;
       default:
         for (std::size_t r = 0; r < rows; ++r) execute_row(op, r, views, floats);

@@ -153,6 +153,8 @@ class Draw:
             y = xp.exp(-abs(a))
         elif name == "sqrt":
             y = xp.sqrt(abs(a) + 0.25)
+        elif name == "norm":
+            y = xp.norm(self.shaped((6,)))
         elif name == "affine":
             y = xp.affine(self.shaped((6,)), self.t["W"], self.t["b"])
         elif name == "concat":

@@ -38,6 +38,8 @@ class ClassifyOptions(TypedDict, total=False):
     refit_rate: float
     patience: int | None
     seed: int
+    hold_out: float | None
+    refit_epochs: int | None
     input: str | None
     label_separator: str | None
     window: int
@@ -54,8 +56,6 @@ class ClassifyOptions(TypedDict, total=False):
     drop_pool: float
     prefix: float | None
     class_weights: str
-    hold_out: float | None
-    refit_epochs: int | None
 
 class ForecastOptions(TypedDict, total=False):
     values: str | None
@@ -118,6 +118,8 @@ class TagOptions(TypedDict, total=False):
     refit_rate: float
     patience: int | None
     seed: int
+    hold_out: float | None
+    refit_epochs: int | None
     tokens: str
     tags: str
     characters: bool
@@ -130,8 +132,6 @@ class TagOptions(TypedDict, total=False):
     drop_embed: float
     drop_pool: float
     prefix: float
-    hold_out: float | None
-    refit_epochs: int | None
 
 @overload
 def fit(

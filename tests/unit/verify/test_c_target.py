@@ -115,10 +115,10 @@ def test_a_compiler_that_does_not_end_is_ended_with_what_it_started(
     [
         ("float sum = b[j];", "float sum = 0.0f;"),
         ("logistic(v", "rectified(v"),
-        ("x_r[i] + R_r[i]", "x_r[i] - R_r[i]"),
-        ("*peak = most;", ""),
-        ("v4 * R_n[i]", "R_n[i]"),
-        ("sum[i] / steps", "sum[i]"),
+        ("b0[i] + out[i]", "b0[i] - out[i]"),
+        ("s_peak[0] = v12;", ""),
+        ("v12 * b2[i]", "b2[i]"),
+        ("v6 / steps", "v6"),
     ],
 )
 def test_code_that_is_wrong_is_found(replay: Replay, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
