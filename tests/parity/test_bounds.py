@@ -152,7 +152,7 @@ def test_mutants_exceed_the_bound_of_a_stack(stack: str) -> None:
         assert not judged(replay, wrong, _native.targets()[0]).ok, what
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", [pytest.param(n, marks=pytest.mark.slow) if n > 100 else n for n in LENGTHS])
 def test_the_bound_is_not_absurdly_loose(length: int) -> None:
     replay = replay_of(length, features=8, size=32, cell="gru")
     result = judged(replay, replay.model, "base")

@@ -53,8 +53,10 @@ def bits(pair: tuple[Any, Any]) -> list[Any]:
     return [output.view(np.uint32).tolist(), pair[1].tolist()]
 
 
-def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1") -> None:
-    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound."""
+def assert_parity(
+    model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1", may_lack_bound: bool = False
+) -> None:
+    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound, if there is one."""
     replay = Replay(attach(model, lengths=lengths))
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
@@ -66,7 +68,7 @@ def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = 
         assert list(map(bits, found)) == [bits(built.run(replay.initial_state[0], x, pieces=True)) for x in replay.x]
     bounds = replay.target_bounds("base")
     result = replay.compare("c", level, replay.to_answers(found), bounds)
-    assert result.ok, result
+    assert result.ok or (may_lack_bound and result.ok is None), result
 
 
 @pytest.mark.parametrize(("cell", "dialect"), EVERY, ids=lambda v: v if isinstance(v, str) else " ".join(v.values()))
@@ -97,7 +99,7 @@ def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
 @given(st.integers(0, 1 << 32), st.booleans(), st.sampled_from((1, 2, 5)))
 def test_any_tape(seed: int, projected: bool, H: int) -> None:
     tape = random_tape(seed, projected, steps=standard.Random(seed).randrange(1, 40))
-    assert_parity(model_of(tape, H, seed), (1, 5), "-O0")
+    assert_parity(model_of(tape, H, seed), (1, 5), "-O0", may_lack_bound=True)
 
 
 def test_nan_stays_nan_and_infinities_are_as_in_base() -> None:

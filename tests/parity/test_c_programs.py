@@ -62,7 +62,7 @@ def test_a_layer_has_c_from_the_day_its_file_exists(kinds: str, size: int) -> No
     assert_close(model_of([TOYS[kind](size=size) for kind in kinds.split()], seed=size))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 1 << 32), st.sampled_from((1, 2, 3, 6)), st.integers(1, 60))
 def test_any_equation(seed: int, size: int, count: int) -> None:
     assert_close(model_of([Drawn(size=size, seed=seed, count=count)]), 5, "-O0", 1e-3)

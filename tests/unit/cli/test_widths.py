@@ -34,7 +34,17 @@ def said(argv: list[str], width: int, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("command", ["verify text", "verify both", "info text", "info both", "info", "score text"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "verify text",
+        pytest.param("verify both", marks=pytest.mark.slow),
+        "info text",
+        "info both",
+        "info",
+        "score text",
+    ],
+)
 def test_no_line_is_wider_than_the_terminal(
     folder: Path, width: int, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_bomb_is_refused(array, monkeypatch):
         read_table(written({"a": array}))
 
 
+@pytest.mark.slow
 def test_a_long_value_that_stands_once_for_many_rows_does_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 2 * compression.MEGA)
     monkeypatch.setattr(arrow, "ALWAYS_ALLOWED", 2 * compression.MEGA)

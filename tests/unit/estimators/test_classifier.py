@@ -260,6 +260,7 @@ def test_a_pickle_of_an_older_version_is_refused_with_what_to_do() -> None:
     assert pickle.loads(pickle.dumps(Classifier(hidden=8))).hidden == 8
 
 
+@pytest.mark.slow
 def test_a_grid_over_a_pipeline_of_series() -> None:
     centred = FunctionTransformer(lambda rows: [x - x.mean(0) for x in rows])
     steps = make_pipeline(centred, Classifier(**{**QUICK, "epochs": 30}))

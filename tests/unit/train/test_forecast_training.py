@@ -121,6 +121,7 @@ def test_no_more_rows_an_epoch_than_windows() -> None:
     assert any(int(r) not in set(run.train_rows.tolist()) for b in run.batches() for r in b)
 
 
+@pytest.mark.slow
 def test_a_model_that_no_file_can_hold_is_refused_before_training() -> None:
     with pytest.raises(ModelFileError, match="these options make no model file: "):
         job(from_arrays([RANDOM.standard_normal(30_200)]), hidden=256, lookback=30_000, segment=1, hold_out=0.002).run(

@@ -104,6 +104,7 @@ def test_states_that_are_rounded_by_hand_stay_within_the_bound() -> None:
         assert (abs(moved - exact) <= bound).all()
 
 
+@pytest.mark.slow
 def test_an_error_that_is_forgotten_stops_growing() -> None:
     model = sample(features=4, size=12)
     bounds = [

@@ -64,7 +64,7 @@ def test_the_default_forecaster_is_not_rejected(tmp_path: Path, scale: str) -> N
     assert faults(built(tmp_path, "forecast", tmp_path / "train.csv", **options)) == []
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_is_done_to_numbers_before_a_layer_that_keeps_them_is_counted(seed: int) -> None:
     model = sample(seed=seed, features=9, size=8, scale=True, conv=5, over=("mean", "max", "attention"), check=True)
     assert faults(model) == []
