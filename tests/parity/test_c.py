@@ -56,7 +56,7 @@ def bits(pair: tuple[Any, Any]) -> list[Any]:
 def assert_parity(
     model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1", may_lack_bound: bool = False
 ) -> None:
-    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound, if there is one."""
+    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound, if one holds."""
     replay = Replay(attach(model, lengths=lengths))
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
