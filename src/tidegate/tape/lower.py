@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import CellError, TidegateError
 from .program import BINARY, UNARY, Program, Shape, check_arguments, kinds_of, registers_of
 from .tape import Instruction
 from .trace import Recorder, Symbol
 
+DIRECT = ("affine", "matmul", "dot", *UNARY, *BINARY, "select", "push")  # recorded by their names
+NAMES = (*DIRECT, "sum", "peak", "mean", "concat", "split")
 ROWS = -1  # the length of the axis of rows, which is not known
 
 
@@ -18,6 +20,12 @@ class Value(Symbol):
     """A register of the program that is being recorded, with the axis of rows in front of its shape."""
 
     recorder: ProgramRecorder
+
+    def _branch(self, *_: Any) -> NoReturn:
+        raise CellError("a step cannot branch on its values; use xp.select, xp.minimum, xp.maximum or a gate instead")
+
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __float__ = __int__ = __iter__ = _branch
+    __hash__ = None
 
     @property
     def shape(self) -> Shape:
@@ -138,8 +146,8 @@ class Namespace:
         self._recorder = recorder
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
-        if name not in (*UNARY, *BINARY, "select", "dot", "affine", "matmul", "push"):
-            raise CellError(f"unknown operation {name!r}; a layer's operations are those of tape.NumpyOps")
+        if name not in DIRECT:
+            raise CellError(f"unknown operation {name!r}; choose one of {', '.join(NAMES)}")
         recorder = self._recorder
         return lambda *operands: recorder.emit(name, *(recorder.operand(name, v).register for v in operands))
 

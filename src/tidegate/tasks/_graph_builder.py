@@ -59,7 +59,9 @@ class RecurrenceOptions:
         1, "number of recurrent layers; each after the first is residual, with a layer norm", least=1, most=8
     )
 
-    layer: str | None = option(None, "path of your own layer's .py file, which follows the recurrent layers")
+    layer: str | None = option(
+        None, "your own layer, which follows the recurrent layers: the path of its .py file", metavar="FILE"
+    )
 
     def load_cell(self) -> cells.Cell:
         """Load the cell in its dialect. Raises CellError; OptionError for a projection that the cell does not have."""

@@ -319,7 +319,7 @@ WRONG_STEPS: list[tuple[Callable[..., Any], str]] = [
     (lambda xp, t, s, x, n: (max(x, 1.0), {}), "a step cannot branch on its values"),
     (lambda xp, t, s, x, n: (float(x), {}), "a step cannot branch on its values"),
     (lambda xp, t, s, x, n: (sum(x), {}), "a step cannot branch on its values"),
-    (lambda xp, t, s, x, n: (xp.sin(x), {}), "unknown operation 'sin'; a layer's operations are those of"),
+    (lambda xp, t, s, x, n: (xp.sin(x), {}), "unknown operation 'sin'; choose one of affine, matmul"),
     (lambda xp, t, s, x, n: (xp.add(x, "1"), {}), "add of str; operands are values of the step or numbers"),
     (lambda xp, t, s, x, n: (xp.add(x, True), {}), "add of bool"),
     (lambda xp, t, s, x, n: (x + np.ones(3), {}), "ndarray"),
