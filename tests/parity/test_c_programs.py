@@ -18,7 +18,7 @@ from tidegate.tape import NumpyOps, run_program
 from tidegate.verify.c_target import build_library, find_compiler
 
 sys.path.insert(0, str(Path(__file__).parent))
-from toy_layers import Drawn, Gated, Leaky, Swap, Toy, Window, model_of
+from drawn_layers import Drawn, Gated, Leaky, Swap, Toy, Window, model_of
 
 COMMAND = find_compiler()
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")

@@ -16,8 +16,8 @@ from tidegate.formats.c.schedule import ELEMENTS, REDUCTIONS, Schedule, Unit
 from tidegate.layers import Builder, Layer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "parity"))
+from drawn_layers import Drawn, Window
 from random_tapes import random_tape
-from toy_layers import Drawn, Window
 
 
 class Simulation:

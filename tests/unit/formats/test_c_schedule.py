@@ -16,7 +16,7 @@ from tidegate.formats.c.schedule import Schedule
 from tidegate.layers import Builder, Layer, _load
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "parity"))
-from toy_layers import Drawn, Gated, Leaky, Swap, Toy, Window, model_of
+from drawn_layers import Drawn, Gated, Leaky, Swap, Toy, Window, model_of
 
 
 def lay_out(layer: Layer) -> Memory:
