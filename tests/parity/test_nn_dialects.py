@@ -65,7 +65,15 @@ def test_rows_of_unequal_lengths_have_the_values_of_each_alone(
             assert torch.allclose(value[row], states_alone[state][-1, 0], atol=1e-13, rtol=0)
 
 
-@every_dialect
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [
+        pytest.param(name, dialect, marks=pytest.mark.slow)
+        if (name, dialect["norm"]) == ("lstm", "layer")
+        else (name, dialect)
+        for name, dialect in DIALECTS
+    ],
+)
 def test_torch_stays_within_the_bound_of_a_model(name: str, dialect: dict[str, str]) -> None:
     model = attach(sample(seed=3, features=5, size=12, cell=name, dialect=dialect), lengths=(1, 37))
     result = in_torch(Replay(model))

@@ -176,7 +176,9 @@ def test_few_rows_at_a_time_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
     assert Predictor(model).predict(rows).tobytes() == whole.tobytes()
 
 
-@ALL
+@pytest.mark.parametrize(
+    "chain", [pytest.param(c, marks=pytest.mark.slow) if k % 2 else c for k, c in enumerate([*CHAINS, "residual"])]
+)
 def test_the_replay_is_whole_on_every_reader(chain: str) -> None:
     results = verify(attach(model_of(chain)))
     assert {r.target for r in results} >= {"oracle", "torch", *_native.targets()}

@@ -50,6 +50,7 @@ def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> Non
     assert faults(model, compute="bf16") == []
 
 
+@pytest.mark.slow
 def test_the_default_model_of_texts_is_not_rejected(tmp_path: Path) -> None:
     lines = [f"{word} the card number {k},{'ab'[k % 2]}" for k in range(24) for word in ("what", "where")]
     (tmp_path / "train.csv").write_text("\n".join(["text,label", *lines]) + "\n")
@@ -88,6 +89,7 @@ def test_of_a_chaotic_model_no_bound_holds_but_each_step_is_checked() -> None:
     assert not any(r.ok is False for r in found)
 
 
+@pytest.mark.slow
 def test_a_reference_of_another_machine_is_not_wrong_for_a_model_that_amplifies() -> None:
     """The last digit of float64 differs between versions of NumPy, and a chaotic model amplifies it."""
     for gain, ok in ((1.0, False), (16.0, None)):
