@@ -150,10 +150,10 @@ struct PlanBuilder : ProgramReader {
     }
   }
 
-  // Whether a late operation's result is the output, and no state.
+  // Whether a late operation's result is the output alone. What is read again stays in a slot: kernels read whole
+  // vectors, which could be past the end of the caller's array.
   bool is_output_alone(std::size_t i) const {
-    return !early[i] && static_cast<std::int32_t>(i) == program.output &&
-           !std::count(program.next, program.next + program.states, program.output);
+    return !early[i] && static_cast<std::int32_t>(i) == program.output && reads[i] == 1;
   }
 
   ProgramRegister allocate(std::size_t i, std::size_t row, std::size_t size) {
