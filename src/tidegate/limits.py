@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 MAX_LAYERS: Final = 256
+MAX_SOURCES: Final = 64  # of a node
 MAX_TAPES: Final = 64
 MAX_WIDTH: Final = 1 << 20
+MAX_IDS: Final = 64  # of a step
 MAX_VOCABULARY: Final = 1 << 26
 MAX_STATE_BYTES: Final = 16 << 20
 MAX_MEMORY_BYTES: Final = 32 << 20  # for the memory of a series

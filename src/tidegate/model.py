@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from . import tensors as safetensors
 from .document import FORMAT, UNHASHED, validate
+from .document.graph import find_columns
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .inputs.base import Input
-from .layers import Layer, look_ahead, whole_window
+from .layers import INPUT, Layer, look_ahead, whole_window
 from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
@@ -159,6 +160,16 @@ class Model:
     def layers(self) -> tuple[Layer, ...]:
         """The layers in order."""
         return self._layers
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        """The name of each input or port that a layer can read -> where its columns stand in a step's row.
+
+        >>> from tidegate.verify.samples import sample
+        >>> sample(size=4).ports
+        {'x': Ellipsis}
+        """
+        return find_columns(self._inputs[INPUT])
 
     @property
     def inputs(self) -> Mapping[str, Input]:

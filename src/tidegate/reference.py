@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
-from .layers import Layer, add_each, name_states, output_delays, select_states, walk
+from .layers import Layer, add_each, join_each, name_states, output_delays, select_states, walk
 from .tape import NumpyOps
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Reference:
     """
 
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
-        self.xp = xp
+        self.xp, self.ports = xp, model.ports
         self.layers, self.schema, self.whole_window = model.layers, model.state_schema, model.whole_window
         self.look_ahead, self.delays = model.look_ahead, output_delays(model.layers)
         self.weights = [
@@ -74,7 +75,7 @@ class Reference:
             if count and (count <= delay or late > self.delays[i]):
                 return None
             if late > delay:
-                x = np.zeros((len(steps), getattr(layer, layer.input_option)))
+                x = np.zeros((len(steps), layer.input_width))
             y, last = self.step_layer(layer, self.xp, self.weights[i], own, x, steps + late - delay)
             following.update(name_states(i, last))
             return None if count and count <= self.delays[i] else y
@@ -82,7 +83,11 @@ class Reference:
         def plus(y: Any, added: Any) -> Any:
             return None if y is None else y + added
 
-        return walk(self.layers, x, run, plus)[len(self.layers) - 1], following
+        def join(xs: list[Any]) -> Any:
+            return None if xs[0] is None else self.xp.concat(xs)
+
+        inputs = {name: None if x is None else select_port(x, at) for name, at in self.ports.items()}
+        return walk(self.layers, inputs, run, join, plus)[len(self.layers) - 1], following
 
     def step_layer(self, layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Compute a step of a layer; see `Layer.step`."""
@@ -150,8 +155,15 @@ class Reference:
 
         xs: one step after the other, each ids int [rows] or [rows, ids], or numbers [rows, features].
         """
-        return walk(self.layers, xs, self.run_layer, add_each)[len(self.layers) - 1]
+        inputs = {name: [select_port(x, at) for x in xs] for name, at in self.ports.items()}
+        outputs = walk(self.layers, inputs, self.run_layer, partial(join_each, join=self.xp.concat), add_each)
+        return outputs[len(self.layers) - 1]
 
     def run_layer(self, i: int, layer: Layer, xs: list[Any]) -> list[Any]:
         """Run a layer over all steps, from its initial state."""
         return layer.whole(self.xp, self.weights[i], xs, self.step_layer)
+
+
+def select_port(x: Any, at: Any) -> Any:
+    """Return the columns of a port, which stand at this index of a row."""
+    return x if at is Ellipsis else x[at]

@@ -16,7 +16,7 @@ from .. import outputs as output_room
 from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
-from ..layers import Layer, name_states, parse, to_nodes, whole_window
+from ..layers import INPUT, Layer, Source, name_states, output_delays, parse, whole_window
 from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
@@ -33,7 +33,19 @@ from ..strictjson import canonical, show
 from ..tape import MAX_OPERATIONS, Tape
 from ..tensors import Array
 from . import baselines
-from .graph import GRAPH, INPUT, chain_nodes, check_names, read_layers
+from .graph import (
+    GRAPH,
+    check_ids,
+    check_names,
+    describe_sources,
+    input_width,
+    join_outputs,
+    make_nodes,
+    read_layers,
+    read_output_nodes,
+    read_sources,
+    with_sources,
+)
 from .upgrade import read_format
 
 FORMAT: Final = 2
@@ -83,12 +95,11 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     check_names(document)
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
-    layers = _parse_layers(read_layers(document), tapes, source, tensors)
-    width = layers[-1].width
+    layers = _parse_layers(read_layers(document), read_sources(document), tapes, source, tensors)
     used |= {name for layer in layers for name in layer.tensors.values()}
-    _check_vocabulary_rows(layers[0], source)
     _refuse_unused_tapes(layers, tapes)
-    outputs = _parse_outputs(document["outputs"], len(layers), width, {INPUT: source})
+    outputs, layers = _parse_outputs(document["outputs"], layers, {INPUT: source})
+    width = layers[-1].width
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
     _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
@@ -115,8 +126,8 @@ def assemble(
 ) -> Document:
     """Make the document of a model, with its state, and without a check.
 
-    kind, options: of the task. inputs, outputs: entries by name, those of outputs without `from`: they are of the last
-    node. layers: the nodes of the model's graph, in order.
+    kind, options: of the task. inputs, outputs: entries by name; an output without `from` is of the last node. layers:
+    the nodes of the model's graph, in order.
 
     >>> entry = output_room.make_entry(None, "")
     >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
@@ -126,16 +137,18 @@ def assemble(
     >>> document["outputs"]["values"]["from"]
     'layers.0'
     """
+    entries = {name: {"from": f"{GRAPH}.{len(layers) - 1}", **entry} for name, entry in outputs.items()}
+    joined, _ = join_outputs(layers, read_output_nodes(entries, layers).values())
     return {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
-        "graphs": {GRAPH: {"clock": INPUT, "nodes": chain_nodes(to_nodes(layers))}},
-        "outputs": {name: {**entry, "from": f"{GRAPH}.{len(layers) - 1}"} for name, entry in outputs.items()},
+        "graphs": {GRAPH: {"clock": INPUT, "nodes": make_nodes(layers)}},
+        "outputs": entries,
         "decoders": {},
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
-        "state": state_schema(layers),
-        "streams": streams_entry(layers, input_room.starts_anew(inputs[INPUT])),
+        "state": state_schema(joined),
+        "streams": streams_entry(joined, input_room.starts_anew(inputs[INPUT])),
         "provenance": provenance,
         "check": None,
     }
@@ -187,13 +200,16 @@ def streams_entry(layers: Sequence[Layer], starts_anew: bool = False) -> dict[st
 
 
 @contextmanager
-def _file_errors(place: str) -> Iterator[None]:
-    """Raise errors of tapes and layers as ModelFileError, with their place and of bounded length."""
+def _file_errors(place: str, more: str = "") -> Iterator[None]:
+    """Raise errors of tapes and layers as ModelFileError, with their place and of bounded length.
+
+    more: what follows an error of a layer.
+    """
     try:
         yield
     except (CellError, OptionError) as error:
         text = str(error)
-        text = text if len(text) <= 300 else text[:300] + "..."
+        text = text + more if len(text + more) <= 400 else text[:300] + "..."
         raise ModelFileError(f"{place}: {text}") from error
 
 
@@ -217,17 +233,21 @@ def _check_task(value: Any) -> None:
     check_object("task.options", value["options"])
 
 
-def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str, Array]) -> tuple[Layer, ...]:
-    """Check all layers and return them. Each layer's input is the output before it."""
+def _parse_layers(
+    value: Any, sources: list[tuple[Source, ...]], tapes: Tapes, source: Input, tensors: Mapping[str, Array]
+) -> tuple[Layer, ...]:
+    """Check all layers and return them. sources: what each of them reads."""
     check_list("layers", value, 1, MAX_LAYERS)
-    width, rows = source.features, source.rows
+    rows = source.rows
     layers: list[Layer] = []
     numbers = operations = 0
     for i, node in enumerate(value):
         place = f"layers[{i}]"
-        check_object(place, node)
-        with _file_errors(place):
+        width = input_width(place, sources[i], layers, source)
+        with _file_errors(place, describe_sources(sources[i], layers, source)):
             layer = parse(node.get("kind"), {key: v for key, v in node.items() if key != "kind"}, width, tapes)
+        layer = with_sources(layer, i, sources[i])
+        check_ids(place, layer, sources[i], source)
         if "add" in node:
             _check_add(f"{place}.add", node["add"], layers, layer.width)
         if (numbers := numbers + layer.width + layer.registers) > MAX_STEP_NUMBERS:
@@ -241,13 +261,12 @@ def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str,
             raise ModelFileError(f"{place}: {cost}; at most {MAX_WINDOW_NUMBERS} are allowed")
         _check_layer_tensors(f"{place}.tensors", node.get("tensors"), layer.shapes(), tensors)
         layers.append(layer)
-        width = layer.width
     return tuple(layers)
 
 
 def _check_look_ahead(layers: Sequence[Layer], source: Input, outputs: Mapping[str, Output]) -> None:
     """Check how far layers look ahead. Where rows are run anew, all of their steps are known."""
-    steps = sum(layer.look_ahead for layer in layers)
+    steps = max(output_delays(layers))
     if steps > MAX_LOOK_AHEAD:
         raise ModelFileError(f"layers: look {steps} steps ahead in all; at most {MAX_LOOK_AHEAD} are allowed")
     for name, output in outputs.items():
@@ -273,32 +292,22 @@ def _check_layer_tensors(
         check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _check_vocabulary_rows(first: Layer, source: Input) -> None:
-    if not first.ids:
-        return
-    if first.vocabulary_size != source.size:
-        raise ModelFileError(
-            f"layers[0].rows: is {first.vocabulary_size}; it must be equal to inputs.{source.name}.size, {source.size}"
-        )
-    if first.ids != source.ids:
-        raise ModelFileError(
-            f"layers[0].ids: is {first.ids}; inputs.{source.name} gives {source.ids} at each step, so it must be equal"
-        )
-
-
-def _parse_outputs(value: Any, nodes: int, width: int, inputs: Mapping[str, Input]) -> dict[str, Output]:
-    """Check all outputs and return them, by name. nodes: how many there are; width: that of the last one."""
+def _parse_outputs(
+    value: Any, layers: tuple[Layer, ...], inputs: Mapping[str, Input]
+) -> tuple[dict[str, Output], tuple[Layer, ...]]:
+    """Check all outputs; return them by name, and the layers, the last of which gives the numbers of all outputs."""
     check_object("outputs", value)
     if not 1 <= len(value) <= MAX_OUTPUTS:
         raise ModelFileError(f"outputs: has {len(value)} entries; expected 1 to {MAX_OUTPUTS}")
+    nodes = read_output_nodes(value, layers)
+    joined, starts = join_outputs(layers, nodes.values())
     outputs = {}
     for name, entry in value.items():
-        place = f"outputs.{check_text('a name in outputs', name)}"
-        check_object(place, entry)
-        if entry.get("from") != (source := f"{GRAPH}.{nodes - 1}"):
-            raise ModelFileError(f"{place}.from: is {show(entry.get('from'))}; expected {source!r}, the last node")
+        width = layers[nodes[name]].width
         outputs[name] = output_room.parse(name, entry, width, inputs)
-    return outputs
+        if len(joined) > len(layers):
+            outputs[name].place(starts[nodes[name]], width)
+    return outputs, joined
 
 
 def _refuse_unused_tapes(layers: Sequence[Layer], tapes: Tapes) -> None:

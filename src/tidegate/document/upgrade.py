@@ -7,7 +7,6 @@ from typing import Any
 from ..errors import ModelFileError
 from ..expect import check_integer, check_keys, check_list, check_object
 from ..strictjson import show
-from .graph import chain_nodes
 
 Document = dict[str, Any]
 
@@ -45,6 +44,22 @@ def upgrade(document: Document) -> Document:
         "decoders": {},
         **copied,
     }
+
+
+def chain_nodes(layers: list[Document]) -> list[Document]:
+    """Return layers as the nodes of a graph, each of which reads the one before.
+
+    >>> chain_nodes([{"kind": "embed", "rows": 9, "size": 2}, {"kind": "norm", "size": 2, "eps": 1e-5}])[1]
+    {'layer': 'norm', 'from': [0], 'size': 2, 'eps': 1e-05}
+    """
+    return [
+        {
+            "layer": layer.get("kind"),
+            "from": [i - 1] if i else ["x"],
+            **{k: v for k, v in layer.items() if k != "kind"},
+        }
+        for i, layer in enumerate(layers)
+    ]
 
 
 def upgrade_input(section: Document) -> Document:

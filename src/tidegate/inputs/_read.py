@@ -26,6 +26,22 @@ def to_token_ids(x: Any, size: int, each: int = 1) -> npt.NDArray[np.int32]:
     return ids.astype(np.int32)
 
 
+def to_bags(x: Any, size: int, most: int) -> npt.NDArray[np.int32]:
+    """Return n lists of up to `most` ids of 0 to size - 1 as int32 [n, most], filled up with -1.
+
+    Raises DataError for anything else.
+    """
+    if isinstance(x, str | bytes | dict) or not hasattr(x, "__len__"):
+        raise DataError(f"expected a list of token ids for each step; {type(x).__name__} was given")
+    bags = np.full((len(x), most), -1, np.int32)
+    for row, ids in zip(bags, x, strict=True):
+        bag = to_token_ids(ids, size)
+        if len(bag) > most:
+            raise DataError(f"a step has {len(bag)} token ids; this model takes at most {most}")
+        row[: len(bag)] = bag
+    return bags
+
+
 def to_float32(x: Any) -> npt.NDArray[np.float32]:
     """Return real numbers as a C-contiguous float32 array. Raises DataError for anything else."""
     try:

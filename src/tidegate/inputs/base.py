@@ -23,6 +23,19 @@ Indices = npt.NDArray[np.int64]
 new_tuple: Final = tuple.__new__  # makes a NamedTuple of all its fields in a third of the time, where a push waits
 
 
+class Port(NamedTuple):
+    """Token ids that a layer can read: columns of an input's steps.
+
+    first: the first column. ids: how many there are. size: how many different ids. may_lack: whether a step may have
+    fewer ids; negative numbers then stand in place of the others.
+    """
+
+    first: int
+    ids: int
+    size: int
+    may_lack: bool = False
+
+
 class Steps(NamedTuple):
     """Steps that an input completed.
 
@@ -74,6 +87,20 @@ class Input(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    @property
+    def ports(self) -> dict[str, Port]:
+        """What layers can read of token ids, by name; "" is all of it. Empty for numbers."""
+        return {} if self.features is not None else {"": Port(0, self.ids, self.size)}
+
+    def describe_ids(self) -> str:
+        """Describe the token ids of a step, port by port."""
+        texts = []
+        for name, port in self.ports.items():
+            column = f"column {port.first}" if port.ids == 1 else f"columns {port.first} to {port.first + port.ids - 1}"
+            less = "below 0 for none, or " if port.may_lack else ""
+            texts.append(f"{name and f'{name} in {column}, '}{less}0 to {port.size - 1}")
+        return f"token ids{': ' if self.ports.get('') is None else ', '}{'; '.join(texts)}"
 
     # ---- the model file
 
@@ -232,8 +259,8 @@ class PlainInput(Input):
         return [(Steps(steps.rows[t : t + 1], 1), after) for t in range(steps.number)], after
 
     def finish(self, state: bytes) -> tuple[Steps, bytes]:
-        shape = () if self.features is None else (self.features,)
-        return Steps(np.zeros((0, *shape), np.int32 if self.features is None else np.float32), 0), b""
+        each = (self.features,) if self.features is not None else (self.ids,) if self.ids > 1 else ()
+        return Steps(np.zeros((0, *each), np.int32 if self.features is None else np.float32), 0), b""
 
     def push_many(
         self, x: Any, ids: Sequence[Hashable], find_state: Callable[[Hashable], Any], times: Any = None

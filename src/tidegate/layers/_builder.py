@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,46 +10,81 @@ import numpy as np
 import numpy.typing as npt
 
 from ..tape import Tape
-from ._layer import Layer
+from ._layer import INPUT, Layer, Source
 from ._load import load
+from ._walk import output_delays, sources_of
 
 if TYPE_CHECKING:
     from ..cells import Cell
 
 
 class Builder:
-    """Builds layers, each on the output of the one before, with the names of their tensors.
+    """Builds the layers of a graph, with the names of their tensors.
 
-    width: of the output of the last layer; before the first layer, that of its input, or None for token ids. tapes:
-    those that the layers run, by name.
+    width: that of the input, or None for token ids; later, of the output of the last layer. tapes: those that the
+    layers run, by name.
 
     >>> builder = Builder(3)
     >>> builder.add("pool", over=["mean", "max"]).width
     6
     >>> dict(builder.add("dense", size=2, activation="none").tensors)
     {'weight': 'layers.1.weight', 'bias': 'layers.1.bias'}
+    >>> builder.add("dense", size=2, activation="none", sources=(0, "x")).inputs
+    9
     """
 
     def __init__(self, width: int | None) -> None:
         self.layers: list[Layer] = []
         self.tapes: dict[str, Tape] = {}
-        self.width = width
+        self.width = self.input_width = width
 
-    def add(self, kind: str, **options: Any) -> Layer:
+    def add(self, kind: str, sources: Sequence[Source] | None = None, **options: Any) -> Layer:
         """Append a layer and return it.
 
-        options: as in a model file, `add` included; the width of the input may be left out. Raises OptionError for
-        options that do not fit.
+        sources: what it reads, joined side by side: indices of earlier layers, and "x" or a port of the input. None:
+        the layer before. Outputs that come earlier in a stream than others are delayed, by further layers. options: as
+        in a model file, `add` included; the width of the input may be left out. Raises OptionError for options that do
+        not fit.
         """
+        i = len(self.layers)
+        read = tuple(sources or ((i - 1,) if i else (INPUT,)))
+        latest = max(self.delay_of(source) for source in read)
+        read = tuple(self.delay(source, latest) for source in read)
+        widths = [self.width_of(source) for source in read]
+        width = None if None in widths else sum(w for w in widths if w is not None)
         cls = load(kind)
-        if cls.input_option and self.width is not None:
-            options = {cls.input_option: self.width, **options}
-        layer = cls.parse(options, self.width, self.tapes)
-        names = {role: f"layers.{len(self.layers)}.{role}" for role in layer.shapes()}
+        if cls.input_option and width is not None:
+            options = {cls.input_option: width, **options}
+        layer = cls.parse(options, width, self.tapes)
+        if layer.add is not None:
+            added = self.delay(layer.add, latest + layer.look_ahead)
+            layer = replace(layer, add=int(added))
+        return self.append(layer, read)
+
+    def append(self, layer: Layer, sources: tuple[Source, ...]) -> Layer:
+        """Append a layer that reads these sources, and name its tensors."""
+        i = len(self.layers)
+        names = {role: f"layers.{i}.{role}" for role in layer.shapes()}
         layer = replace(layer, tensors=names)
-        self.layers.append(layer)
+        self.layers.append(layer if sources == sources_of(i, layer) else replace(layer, sources=sources))
         self.width = layer.width
-        return layer
+        return self.layers[i]
+
+    def width_of(self, source: Source) -> int | None:
+        """Return the width of what a source gives; None for token ids."""
+        return self.layers[source].width if isinstance(source, int) else self.input_width
+
+    def delay_of(self, source: Source) -> int:
+        """Return how many steps late a source is in a stream."""
+        return output_delays(self.layers)[source] if isinstance(source, int) else 0
+
+    def delay(self, source: Source, late: int) -> Source:
+        """Return a source that is so many steps late: the same, or a new layer `delay` behind it."""
+        steps, width = late - self.delay_of(source), self.width_of(source)
+        if steps < 1 or width is None:
+            return source
+        self.append(load("delay").parse({"size": width, "steps": steps}, width, self.tapes), (source,))
+        return len(self.layers) - 1
 
     def recurrence(
         self, cell: Cell, size: int, project: int | None = None, both: bool = False, residual: bool = False, **more: Any

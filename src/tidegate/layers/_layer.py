@@ -21,15 +21,18 @@ Use = Literal["matrix", "table", "vector", "fixed"]
 Shape = tuple[int, ...]
 States = dict[str, tuple[Shape, Any]]  # name -> shape and first value, a number or nested lists of that shape
 Step = Callable[..., tuple[Any, dict[str, Any]]]
+Source = int | str  # the index of an earlier node; or an input, "x", or one of its ports, "x.name"
+INPUT = "x"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(ABC):
     """One layer: its options as fields, and what follows from them.
 
-    tensors: role -> name of a tensor in the model file. add: the index of an earlier layer whose output is added to
-    this layer's own; None: nothing is added. In equations, `xp` is a namespace of operations, `t` has the tensors by
-    role, and `s` the states by name, [B, *shape] each.
+    tensors: role -> name of a tensor in the model file. sources: what the layer reads; several are joined side by side,
+    in order. None: the layer before, or the input for the first one. add: the index of an earlier layer whose output is
+    added to this layer's own; None: nothing is added. In equations, `xp` is a namespace of operations, `t` has the
+    tensors by role, and `s` the states by name, [B, *shape] each.
     """
 
     kind: ClassVar[str]  # the name of the layer's file
@@ -39,8 +42,11 @@ class Layer(ABC):
     is_pool: ClassVar[bool] = False  # whether an output combines all steps so far, so that training needs only the last
     both_directions: ClassVar[bool] = False  # whether it reads each row from its first step and from its last
     repeats: ClassVar[bool] = False  # whether a row has the same output after every step
+    copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
+    skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
 
     tensors: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] | None = None
     add: int | None = None
 
     def __post_init__(self) -> None:
@@ -64,10 +70,10 @@ class Layer(ABC):
 
     def options(self) -> dict[str, Any]:
         """Return the options as they stand in the model file."""
-        return {f.name: thaw(getattr(self, f.name)) for f in fields(self) if f.name not in ("tensors", "add")}
+        return {f.name: thaw(getattr(self, f.name)) for f in fields(self) if f.name not in GRAPH_FIELDS}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the model file says about the layer, besides its kind and its input."""
+        """Return what the model file says about the layer, besides its kind and its sources."""
         added = {} if self.add is None else {"add": self.add}
         return {**self.options(), "tensors": dict(self.tensors), **added}
 
@@ -75,6 +81,12 @@ class Layer(ABC):
     @abstractmethod
     def width(self) -> int:
         """The width of the output."""
+
+    @property
+    def input_width(self) -> int:
+        """The width of what its sources give together; of token ids, how many a step has."""
+        width: int = self.ids or getattr(self, self.input_option)
+        return width
 
     @property
     def ids(self) -> int:
@@ -162,7 +174,7 @@ class Layer(ABC):
     @cached_property
     def program(self) -> Program:
         """The step as operations, recorded from `step`. Raises CellError if the step cannot be recorded."""
-        inputs = self.vocabulary_size if self.ids else getattr(self, self.input_option)
+        inputs = self.vocabulary_size or self.input_width
         states = {name: shape for name, (shape, _) in self.state().items()}
         return lower(self.step, inputs, self.ids, self.shapes(), states)
 
@@ -206,6 +218,9 @@ class Layer(ABC):
     def logits(self, xp: Any, t: dict[str, Any], x: Any) -> Any:
         """Return what `ends_in` turns into probabilities. Raises OptionError for a layer that makes none."""
         raise OptionError(f"{self.kind} gives no probabilities, so it has no logits")
+
+
+GRAPH_FIELDS = ("tensors", "sources", "add")  # which say how a layer stands in its graph
 
 
 def freeze(value: Any) -> Any:

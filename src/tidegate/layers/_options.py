@@ -8,11 +8,11 @@ from ..errors import OptionError
 
 MAX_WIDTH = 1 << 20
 MAX_ROWS = 1 << 26
-COMMON_KEYS = {"tensors", "add"}
+COMMON_KEYS = {"tensors", "sources", "add"}
 
 
 def check_keys(kind: str, node: dict[str, Any], *options: str) -> dict[str, Any]:
-    """Return what every layer has, `tensors` and `add`, as they stand in the object.
+    """Return what every layer has, `tensors`, `sources` and `add`, as they stand in the object.
 
     Raises OptionError unless the object has exactly these options besides.
     """

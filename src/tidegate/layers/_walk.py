@@ -1,41 +1,66 @@
-"""Walk along the layers of a model, each on the output of the one before."""
+"""Walk along the layers of a model, each on the outputs of its sources."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ._layer import Layer
+from ._layer import INPUT, Layer, Source
 
 V = TypeVar("V")
 
 
-def walk(
-    layers: Sequence[Layer],
-    x: V,
-    run: Callable[[int, Layer, V], V],
-    plus: Callable[[V, V], V] = operator.add,
-    earlier: Mapping[int, V] | None = None,
-) -> dict[int, V]:
-    """Run layers in order and return the output of each by index, with what its `add` adds.
-
-    x: the input of the first layer that runs. run: returns the output of a layer, given its index and its input. plus:
-    adds the output of an earlier layer. earlier: outputs of first layers that have run already, as far as they are
-    needed; the layers behind the last of them run.
+def sources_of(i: int, layer: Layer) -> tuple[Source, ...]:
+    """Return what layer i reads: earlier layers by their index, or the input or a port of it by its name.
 
     >>> from .scale import Scale
-    >>> walk([Scale(size=1), Scale(size=1, add=0)], 2, lambda i, layer, x: 10 * x)
-    {0: 20, 1: 220}
+    >>> sources_of(0, Scale(size=1)), sources_of(3, Scale(size=1)), sources_of(3, Scale(size=2, sources=(0, "x")))
+    (('x',), (2,), (0, 'x'))
     """
-    outputs = dict(earlier or {})
-    for i in range(max(outputs, default=-1) + 1, len(layers)):
-        x = run(i, layers[i], x)
+    return layer.sources or ((i - 1,) if i else (INPUT,))
+
+
+def reads_of(i: int, layer: Layer) -> tuple[Source, ...]:
+    """Return what layer i needs: its sources, and the layer whose output it adds."""
+    return sources_of(i, layer) + (() if layer.add is None else (layer.add,))
+
+
+def walk(
+    layers: Sequence[Layer],
+    inputs: Mapping[str, V],
+    run: Callable[[int, Layer, V], V],
+    join: Callable[[list[V]], V],
+    plus: Callable[[V, V], V] = operator.add,
+    earlier: Mapping[Source, V] | None = None,
+    among: Iterable[int] | None = None,
+) -> dict[Source, V]:
+    """Run layers in order and return the output of each by index, with what its `add` adds; and the inputs by name.
+
+    inputs: the input "x", and its ports, by their names in `sources`. run: returns the output of a layer, given its
+    index and its input. join: puts the outputs of several sources side by side. plus: adds the output of an earlier
+    layer. earlier: outputs of layers that have run already. among: the indices of the layers that run; None: all that
+    have not.
+
+    >>> from .scale import Scale
+    >>> layers = [Scale(size=1), Scale(size=1, add=0), Scale(size=2, sources=(0, 1))]
+    >>> walk(layers, {"x": 2}, lambda i, layer, x: 10 * x, join=sum)
+    {'x': 2, 0: 20, 1: 220, 2: 2400}
+    """
+    outputs: dict[Source, V] = dict(earlier or {})
+    outputs.update(inputs)
+    for i in [i for i in range(len(layers)) if i not in outputs] if among is None else sorted(among):
+        xs = [outputs[source] for source in sources_of(i, layers[i])]
+        y = run(i, layers[i], xs[0] if len(xs) == 1 else join(xs))
         if (add := layers[i].add) is not None:
-            x = plus(x, outputs[add])
-        outputs[i] = x
+            y = plus(y, outputs[add])
+        outputs[i] = y
     return outputs
+
+
+def join_each(lists: list[list[Any]], join: Callable[[list[Any]], Any]) -> list[Any]:
+    """Join lists element by element: the `join` of a walk over all steps at once."""
+    return [join(list(parts)) for parts in zip(*lists, strict=True)]
 
 
 def add_each(a: list[Any], b: list[Any]) -> list[Any]:
@@ -75,10 +100,18 @@ def whole_window(layers: Sequence[Layer]) -> str:
     >>> ahead = Conv(inputs=1, size=1, window=3, ahead=1, activation="none")
     >>> whole_window([ahead]), whole_window([ahead, replace(ahead, add=0)])
     ('', 'layers[1] adds an earlier output to one that looks ahead')
+    >>> whole_window([ahead, replace(ahead, inputs=2, sources=("x", 0))])
+    'layers[1] reads outputs that are 0 and 1 steps late, which a layer delay would make equal'
     """
     reasons = [layer.whole_window for layer in layers]
     delays = output_delays(layers)
     for i, layer in enumerate(layers):
+        late = [delays[source] if isinstance(source, int) else 0 for source in sources_of(i, layer)]
+        if len(set(late)) > 1:
+            several = " and ".join(map(str, sorted(set(late))))
+            reasons.append(
+                f"layers[{i}] reads outputs that are {several} steps late, which a layer delay would make equal"
+            )
         if layer.add is not None and delays[layer.add] < delays[i]:
             reasons.append(f"layers[{i}] adds an earlier output to one that looks ahead")
     return " and ".join(dict.fromkeys(filter(None, reasons)))
@@ -91,12 +124,27 @@ def output_delays(layers: Sequence[Layer]) -> list[int]:
     >>> output_delays([Conv(inputs=1, size=1, window=3, ahead=n, activation="none") for n in (0, 2, 1)])
     [0, 2, 3]
     """
-    return list(accumulate(layer.look_ahead for layer in layers))
+    delays: list[int] = []
+    for i, layer in enumerate(layers):
+        late = [delays[source] for source in sources_of(i, layer) if isinstance(source, int)]
+        delays.append(max(late, default=0) + layer.look_ahead)
+    return delays
 
 
 def look_ahead(layers: Sequence[Layer]) -> int:
     """Return how many steps the answers of a stream are late; 0 for layers that read whole rows."""
-    return 0 if whole_window(layers) else sum(layer.look_ahead for layer in layers)
+    return 0 if whole_window(layers) else output_delays(layers)[-1]
+
+
+def unread(layers: Sequence[Layer]) -> list[int]:
+    """Return the indices of the layers, the last one included, whose output no layer reads.
+
+    >>> from .scale import Scale
+    >>> unread([Scale(size=1), Scale(size=1), Scale(size=1, sources=(0,))])
+    [1, 2]
+    """
+    read = {source for i, layer in enumerate(layers) for source in reads_of(i, layer)}
+    return [i for i in range(len(layers)) if i not in read]
 
 
 def to_nodes(layers: Sequence[Layer]) -> list[dict[str, Any]]:

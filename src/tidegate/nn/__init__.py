@@ -51,7 +51,7 @@ def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
 
     x: ids int [T, B] or [T, B, ids], or float32 [T, B, features]. lengths: int [B], 1 to T.
     """
-    network = Network(model.layers, native=False)
+    network = Network(model.layers, native=False, ports=model.ports)
     network.load_tensors(dict(model.tensors))
     with torch.no_grad():
         ids = torch.as_tensor(x, dtype=torch.float32 if x.dtype.kind == "f" else torch.int64)

@@ -12,6 +12,7 @@ import torch
 from ..layers import Layer, choose
 from ..layers.bidirectional import Bidirectional
 from ..layers.conv import Conv
+from ..layers.delay import Delay
 from ..layers.embed import Embed
 from ..layers.final import Final
 from ..layers.pool import Pool
@@ -68,6 +69,7 @@ def run_equation(layer: Layer, t: Tensors, x: Tensor, how: Run) -> Tensor:
 OVER_ROWS: dict[type[Layer], Callable[[Any, Tensors, Tensor, Run], Tensor]] = {
     Embed: look_up,
     Conv: lambda layer, t, x, how: convolve(layer, t, x, how.layout),
+    Delay: lambda layer, t, x, how: x,
     Final: lambda layer, t, x, how: select_final_states(x, how.layout),
     Recurrent: lambda layer, t, x, how: run_direction(layer, t, x, how.layout, how.fused, how.native),
     Bidirectional: lambda layer, t, x, how: run_both_directions(layer, t, x, how.layout, how.fused, how.native),
@@ -75,6 +77,7 @@ OVER_ROWS: dict[type[Layer], Callable[[Any, Tensors, Tensor, Run], Tensor]] = {
 # Functions (layer, t, x [T, B, ...], how) -> states [T, B, ...] after every step, by name, and the outputs or None.
 OVER_STEPS: dict[type[Layer], Callable[[Any, Tensors, Tensor, Run], tuple[Tensor, Mapping[str, Tensor]]]] = {
     Conv: lambda layer, t, x, how: (run_padded(layer, t, x, how), compute_past(layer, x)),
+    Delay: lambda layer, t, x, how: (x, run_steps(layer, t, x)[1]),
     Recurrent: lambda layer, t, x, how: run_all_states(layer, t, x, how.fused, native=how.native),
 }
 # Functions (layer, t, x [N, width], layout, ends, native) -> pooled [K, B, width].

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..layers import Layer, name_states, output_delays, walk, whole_window
+from ..errors import ModuleError
+from ..layers import INPUT, Layer, Source, name_states, output_delays, reads_of, sources_of, walk, whole_window
 from . import transforms
 from .embedding import apply_dropout, draw_dropout
 from .layer_functions import Noise, Run, run_pool, run_rows, run_with_states
@@ -20,35 +22,40 @@ from .packed import PackedLayout
 
 @dataclass(frozen=True)
 class BodyOutputs:
-    """How the layers before the pool ran, and the packed output [N, width] of each by index; at -1, the input."""
+    """How the layers before a pool ran, and the packed outputs [N, width] of each by index, and of inputs by name."""
 
     how: Run
-    outputs: dict[int, torch.Tensor]
+    outputs: dict[Source, torch.Tensor]
+    last: torch.Tensor  # of the last layer, in a model without a pool
 
     @property
     def layout(self) -> PackedLayout:
         return self.how.layout
 
-    @property
-    def last(self) -> torch.Tensor:
-        """The output of the last of these layers."""
-        return self.outputs[max(self.outputs)]
-
 
 class Network(transforms.NotScriptable):
     """The layers of any model, with gradients.
 
-    layers: those of a model. fused: False runs every tape step by step. native: allow the native engine. Parameters are
-    float32; their names are the tensor names of the model, with _ for each dot.
+    layers: those of a model. ports: where the columns of each of its ports stand, as in `Model.ports`. fused: False
+    runs every tape step by step. native: allow the native engine. Parameters are float32; their names are the tensor
+    names of the model, with _ for each dot.
 
     Source of the equations: the files of the layers; of recurrences, the tapes.
     """
 
-    def __init__(self, layers: Sequence[Layer], fused: bool = True, native: bool = True) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        fused: bool = True,
+        native: bool = True,
+        ports: Mapping[str, Any] = MappingProxyType({INPUT: ...}),
+    ) -> None:
         super().__init__()
-        self.layers, self.fused, self.native = tuple(layers), fused, native
+        self.layers, self.fused, self.native, self.ports = tuple(layers), fused, native, dict(ports)
         self.whole_window = whole_window(self.layers)
-        self.pool_index = next((i for i, layer in enumerate(self.layers) if layer.is_pool), len(self.layers))
+        self.last = len(self.layers) - 1
+        self.after_pool = find_after_pool(self.layers)
+        self.final = find_final(self.layers)
         for layer in self.layers:
             for role, shape in layer.shapes().items():
                 weight = torch.nn.Parameter(torch.zeros(shape), requires_grad=layer.use(role) != "fixed")
@@ -63,12 +70,16 @@ class Network(transforms.NotScriptable):
         return {name: self.get_parameter(parameter_name(name)) for name in names}
 
     @torch.no_grad()
-    def scale_scores(self, factor: float, part: tuple[int, int] | None = None) -> None:
-        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it.
+    def scale_scores(self, factor: float, part: tuple[int, int] | None = None, node: int | None = None) -> None:
+        """Multiply the weights of the dense layer that makes a node's scores, and so the logits of a softmax after it.
 
-        part: start and stop of the outputs that are scaled; None: all.
+        node: the index of the layer; None: the last one. part: start and stop of the scaled outputs; None: all.
         """
-        i = max(k for k, layer in enumerate(self.layers) if layer.is_affine)
+        i = self.last if node is None else node
+        while not self.layers[i].is_affine:
+            (source,) = sources_of(i, self.layers[i])
+            assert isinstance(source, int)
+            i = source
         for weight in self.weights(i).values():
             weight[slice(*part or (None,))].mul_(factor)
 
@@ -123,71 +134,104 @@ class Network(transforms.NotScriptable):
         how = Run(PackedLayout(lengths), self.fused, self.native, noise)
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-            if noise and i and i == len(self.layers) - 1:  # the head of a model without a pool
+            if noise and i and i in self.final and not layer.copies:  # the head of a model without a pool
                 x = dropout(x, noise.pool, noise.random)
             return run_rows(layer, self.weights(i), x, how)
 
         x = how.layout.pack_rows(x) if packed else how.layout.pack(x)
-        return BodyOutputs(how, walk(self.layers[: self.pool_index], x, run, earlier={-1: x}))
+        among = set(range(len(self.layers))) - self.after_pool
+        outputs = walk(self.layers, self.split_ports(x), run, join, among=among)
+        return BodyOutputs(how, outputs, outputs.get(self.last, x))
+
+    def split_ports(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what each port gives of the input's ids or numbers, by its name."""
+        return {name: x if at is Ellipsis else x[at] for name, at in self.ports.items()}
 
     def forward_steps(self, body: BodyOutputs, noise: Noise | None = None, logits: bool = True) -> torch.Tensor:
         """Return the outputs [N, outputs] after every step, those of all rows one after another.
 
         logits: as in `forward`. A pool runs at all steps in one call; the layers after it see no padding.
         """
-        layout, last = body.layout, len(self.layers) - 1
-        if self.pool_index > last:
-            layer = self.layers[last]
-            if logits and layer.ends_in and layer.add is None:
-                y = layer.logits(TorchOps, self.weights(last), body.outputs[last - 1])
-                return layout.unpack_rows(torch.as_tensor(y))
-            return layout.unpack_rows(body.last)
+        layout = body.layout
+        if self.last not in self.after_pool:
+            y = self.run_logits(body) if logits and any(self.gives_logits(i) for i in self.final) else body.last
+            return layout.unpack_rows(y)
         ends = torch.arange(1, int(layout.lengths.max()) + 1)[:, None].minimum(layout.lengths)
-        pooled = run_pool(self.layers[self.pool_index], self.weights(self.pool_index), body.last, body.how, list(ends))
-        x = layout.unpack_rows(layout.pack(pooled))
-        return self.run_head(body, x, lambda i: layout.unpack_rows(body.outputs[i]), noise, logits)
+
+        def pool(i: int, x: torch.Tensor) -> torch.Tensor:
+            pooled = run_pool(self.layers[i], self.weights(i), x, body.how, list(ends))
+            return layout.unpack_rows(layout.pack(pooled))
+
+        return self.run_head(body, pool, lambda x: layout.unpack_rows(x), noise, logits)
+
+    def gives_logits(self, i: int) -> bool:
+        """Return whether a layer may give logits in place of its output, as no layer needs its probabilities."""
+        return i in self.final and bool(self.layers[i].ends_in) and self.layers[i].add is None
+
+    def run_logits(self, body: BodyOutputs) -> torch.Tensor:
+        """Return the packed output of a model without a pool, with logits where there can be."""
+
+        def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
+            if self.gives_logits(i):
+                return torch.as_tensor(layer.logits(TorchOps, self.weights(i), x))
+            return run_rows(layer, self.weights(i), x, body.how)
+
+        earlier = {source: y for source, y in body.outputs.items() if source not in self.final}
+        return walk(self.layers, {}, run, join, earlier=earlier, among=self.final)[self.last]
 
     def forward_heads(
         self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
-        """Run the pool and the layers after it on the first `ends` steps of each row: [K, B, outputs].
+        """Run the pools and the layers after them on the first `ends` steps of each row: [K, B, outputs].
 
         ends: K tensors int64 [B], each from 1 to the row's length.
         """
-        if self.pool_index == len(self.layers):
-            return self.select_outputs(body, self.pool_index - 1, ends)
-        x = run_pool(self.layers[self.pool_index], self.weights(self.pool_index), body.last, body.how, ends)
-        return self.run_head(body, x, lambda i: self.select_outputs(body, i, ends), noise, logits)
+        if self.last not in self.after_pool:
+            return self.select_ends(body, body.last, ends)
+
+        def pool(i: int, x: torch.Tensor) -> torch.Tensor:
+            return run_pool(self.layers[i], self.weights(i), x, body.how, ends)
+
+        return self.run_head(body, pool, lambda x: self.select_ends(body, x, ends), noise, logits)
 
     def run_head(
         self,
         body: BodyOutputs,
-        x: torch.Tensor,
-        select: Callable[[int], torch.Tensor],
+        pool: Callable[[int, torch.Tensor], torch.Tensor],
+        select: Callable[[torch.Tensor], torch.Tensor],
         noise: Noise | None,
         logits: bool,
     ) -> torch.Tensor:
-        """Run the layers after the pool on its output x. select: gives the output of a layer before it at the same
+        """Run the pools and the layers after them.
+
+        pool: runs pool i on packed steps. select: gives, of the packed outputs of a layer before, those at the same
         steps.
         """
-        first, last = self.pool_index, len(self.layers) - 1
+        pools = [i for i in sorted(self.after_pool) if self.layers[i].is_pool]
+        earlier: dict[Source, torch.Tensor] = {}
+        for i in self.after_pool:
+            own = sources_of(i, self.layers[i]) if i in pools else ()
+            for source in set(reads_of(i, self.layers[i])).difference(own, self.after_pool, earlier):
+                earlier[source] = select(body.outputs[source])
+        for i in pools:
+            if self.after_pool.intersection(sources := sources_of(i, self.layers[i])):
+                raise ModuleError(f"layers[{i}] is a pool behind another pool, which torch has no code for")
+            xs = [body.outputs[source] for source in sources]
+            y, add = pool(i, xs[0] if len(xs) == 1 else join(xs)), self.layers[i].add
+            earlier[i] = y if add is None else y + earlier[add]
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-            if noise and i == first + 1:
+            if noise and not set(pools).isdisjoint(sources_of(i, layer)):
                 x = dropout(x, noise.pool, noise.random)
-            if logits and i == last and layer.ends_in and layer.add is None:
+            if logits and self.gives_logits(i):
                 return torch.as_tensor(layer.logits(TorchOps, self.weights(i), x))
             return run_rows(layer, self.weights(i), x, body.how)
 
-        added = {layer.add for layer in self.layers[first:] if layer.add is not None and layer.add < first}
-        earlier = {i: select(i) for i in sorted(added)}
-        add = self.layers[first].add
-        pooled = x if add is None else x + earlier[add]
-        return walk(self.layers, pooled, run, earlier={**earlier, first: pooled})[last]
+        return walk(self.layers, {}, run, join, earlier=earlier, among=self.after_pool.difference(pools))[self.last]
 
-    def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
-        """Return the output of layer i after the first `ends` steps of each row: [K, B, width]."""
-        return torch.stack([body.layout.select_steps(body.outputs[i], end) for end in ends])
+    def select_ends(self, body: BodyOutputs, y: torch.Tensor, ends: list[torch.Tensor]) -> torch.Tensor:
+        """Return packed outputs after the first `ends` steps of each row: [K, B, width]."""
+        return torch.stack([body.layout.select_steps(y, end) for end in ends])
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the outputs [T, B, outputs] and the states [T, B, ...] after every step.
@@ -208,7 +252,34 @@ class Network(transforms.NotScriptable):
             return y
 
         x = how.layout.pad(how.layout.pack(x))
-        return walk(self.layers, x, run)[len(self.layers) - 1], states
+        return walk(self.layers, self.split_ports(x), run, join)[self.last], states
+
+
+def join(xs: list[torch.Tensor]) -> torch.Tensor:
+    """Put the outputs of several sources side by side."""
+    return torch.cat(xs, -1)
+
+
+def find_after_pool(layers: Sequence[Layer]) -> set[int]:
+    """Return the indices of pools, and of the layers that depend on one."""
+    found: set[int] = set()
+    for i, layer in enumerate(layers):
+        if layer.is_pool or not found.isdisjoint(reads_of(i, layer)):
+            found.add(i)
+    return found
+
+
+def find_final(layers: Sequence[Layer]) -> set[int]:
+    """Return the indices of the layers that give the model's numbers, and of those that only put them together.
+
+    They are the last layer or, where that copies, the layers whose output nothing else reads.
+    """
+    final = {len(layers) - 1}
+    for i in range(len(layers) - 1, -1, -1):
+        readers = {k for k, layer in enumerate(layers) if i in reads_of(k, layer)}
+        if readers and all(k in final and layers[k].copies for k in readers):
+            final.add(i)
+    return final
 
 
 def delay_states(layer: Layer, states: Mapping[str, torch.Tensor], late: int) -> dict[str, torch.Tensor]:

@@ -94,6 +94,11 @@ class TorchOps:
         return torch.nn.functional.embedding(ids, table)
 
     @staticmethod
+    def bag(table: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        absent = (ids < 0)[..., None]
+        return torch.nn.functional.embedding(ids.clamp_min(0), table).masked_fill(absent, 0).sum(-2)
+
+    @staticmethod
     def columns(ids: torch.Tensor, n: int) -> list[torch.Tensor]:
         return list(ids.unbind(-1))
 

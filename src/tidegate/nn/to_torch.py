@@ -39,8 +39,8 @@ def to_torch(model: Model) -> Module:
         i, layer = group[0]
         if isinstance(layer, Recurrent):
             modules.append(make_recurrence(model, cast("list[tuple[int, Recurrent]]", group)))
-        elif type(layer) not in MAKERS or layer.add is not None:
-            what = f"a {layer.kind}" if type(layer) not in MAKERS else f"a residual {layer.kind}"
+        elif type(layer) not in MAKERS or layer.add is not None or layer.sources is not None:
+            what = f"a {layer.kind}" if type(layer) not in MAKERS else f"a {layer.kind} that is not in one chain"
             raise ModuleError(f"layers[{i}] is {what}, which has no torch module; {NETWORK_HINT}")
         else:
             modules += MAKERS[type(layer)](layer, layer.select(model.tensors))
@@ -65,7 +65,9 @@ def group_layers(layers: Sequence[Layer]) -> list[list[tuple[int, Layer]]]:
 def continues_module(layer: Layer, i: int, group: list[tuple[int, Layer]]) -> bool:
     """Return whether a layer belongs to a module's group: of the same kind, and residual as the others are."""
     first = group[0][1]
-    if not isinstance(layer, Recurrent) or any(getattr(layer, k) != getattr(first, k, None) for k in SHARED):
+    if not isinstance(layer, Recurrent) or layer.sources is not None:
+        return False
+    if any(getattr(layer, k) != getattr(first, k, None) for k in SHARED):
         return False
     residual = layer.add == i - 1
     if layer.add is not None and not residual:

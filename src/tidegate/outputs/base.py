@@ -200,6 +200,11 @@ class Output(ABC):
         self.part = None if part is None else slice(*part)
         self.width = width if part is None else part[1] - part[0]
 
+    def place(self, start: int, width: int) -> None:
+        """Set where the numbers of its node, of this width, begin among those of all outputs' nodes together."""
+        own = slice(0, width) if self.part is None else self.part
+        self.part = slice(start + own.start, start + own.stop)
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry that `parse` reads."""
         return dict(self._entry)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from ..document.graph import GRAPH, read_output_nodes
 from ..layers import Layer
 from ._graph_builder import first_weights
 
@@ -165,6 +166,11 @@ class Problem:
     def init_weights(self) -> dict[str, Array]:
         """Initialise the weights by tensor name, from the seed and the data."""
         return {**first_weights(self.options.seed, self.options.load_cell(), self.layers), **self.initial}
+
+    def output_nodes(self) -> dict[str, int]:
+        """Return the index of the layer that each output reads: the last one, unless its entry has another `from`."""
+        last = f"{GRAPH}.{len(self.layers) - 1}"
+        return read_output_nodes({name: {"from": last, **of} for name, of in self.outputs.items()}, self.layers)
 
     def step_outputs(self) -> set[str]:
         """Return the names of the outputs that are trained at every step. The default: those that answer there."""

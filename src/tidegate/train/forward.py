@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..document.graph import join_outputs
 from ..nn import Network, Noise
 from ..nn.network import BodyOutputs
 from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 
 
 class NetworkOutputs:
-    """A network and the outputs of a problem, which share its last layer; see `tasks.base.Forward`."""
+    """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`."""
 
     def __init__(self, network: Network, problem: Problem) -> None:
         self.network, self.entries, self.whole_window = network, problem.outputs, network.whole_window
         self.step_outputs = problem.step_outputs()
+        self.nodes = problem.output_nodes()
+        _, self.starts = join_outputs(problem.layers, self.nodes.values())
+        self.widths = {name: problem.layers[node].width for name, node in self.nodes.items()}
 
     def run(self, batch: Batch, dropout: Dropout | None = None) -> BodyOutputs:
         """Run the layers before the pool."""
@@ -46,8 +50,9 @@ class NetworkOutputs:
 
     def part_of(self, name: str, y: torch.Tensor) -> torch.Tensor:
         """Select the numbers of an output."""
-        start, stop = self.entries[name].get("part", (0, y.shape[-1]))
-        return y[..., start:stop]
+        start, stop = self.entries[name].get("part", (0, self.widths[name]))
+        first = self.starts[self.nodes[name]]
+        return y[..., first + start : first + stop]
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> dict[str, Any]:

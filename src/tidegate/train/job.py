@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import asdict, replace
@@ -138,10 +138,11 @@ class TrainingJob:
     def run(self, progress: Report | None) -> Run:
         """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
         problem = self.problem
-        network = Network(problem.layers)
-        network.load_tensors(problem.init_weights())
-        with error_context(NO_FILE):
-            self.draft(network, {}, problem.provenance)  # cheaper than `rehearse`, so it goes first
+        weights = problem.init_weights()
+        with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
+            model = self.draft(weights, {}, problem.provenance)
+        network = Network(model.layers, ports=model.ports)
+        network.load_tensors(weights)
         return Run(network, problem, progress)
 
     def identity(self) -> dict[str, Any]:
@@ -170,7 +171,8 @@ class TrainingJob:
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            model_bytes = attach(self.draft(run.network, done.calibration, self.provenance(done, figures))).file_bytes
+            draft = self.draft(run.network.tensors(), done.calibration, self.provenance(done, figures))
+            model_bytes = attach(draft).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
         atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
 
@@ -179,10 +181,11 @@ class TrainingJob:
         final = self.problem.measure(calibrate_outputs(run.predict(run.valid_rows), run.calibration))
         for name, of in run.calibration.items():
             if "factor" in of:
-                run.network.scale_scores(of["factor"], self.problem.outputs[name].get("part"))
-        return attach(self.draft(run.network, run.calibration, self.provenance(run, final)))
+                entry, node = self.problem.outputs[name], self.problem.output_nodes()[name]
+                run.network.scale_scores(of["factor"], entry.get("part"), node)
+        return attach(self.draft(run.network.tensors(), run.calibration, self.provenance(run, final)))
 
-    def draft(self, network: Network, calibration: Calibration, provenance: dict[str, Any]) -> Model:
+    def draft(self, weights: Mapping[str, Any], calibration: Calibration, provenance: dict[str, Any]) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold."""
         problem = self.problem
         outputs = {
@@ -197,7 +200,7 @@ class TrainingJob:
             outputs,
             provenance,
         )
-        return Model(document, {**network.tensors(), **problem.arrays})
+        return Model(document, {**weights, **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:
         """Return the options as the model file records them: a user's cell and layer by name, without their paths."""

@@ -388,3 +388,7 @@ class ErrorGraph:
 
     def take(self, table: Float, ids: Any) -> BoundedValue:
         return self.lift(table[ids])
+
+    def bag(self, table: Float, ids: Any) -> BoundedValue:
+        """Sum the rows of a step's ids, in any order."""
+        return self.sum(self.lift(table[ids[ids >= 0]][None]), -2).reshape(1, table.shape[1])

@@ -60,7 +60,7 @@ def test_a_walk_continues_behind_the_layers_that_have_run() -> None:
         ran.append(i)
         return 10 * x
 
-    whole = layers.walk(builder.layers, 1, run)
-    assert whole == {0: 10, 1: 110, 2: 1210}
-    assert layers.walk(builder.layers, whole[1], run, earlier={0: 10, 1: 110}) == whole
+    whole = layers.walk(builder.layers, {"x": 1}, run, sum)
+    assert whole == {"x": 1, 0: 10, 1: 110, 2: 1210}
+    assert layers.walk(builder.layers, {"x": 1}, run, sum, earlier={0: 10, 1: 110}) == whole
     assert ran == [0, 1, 2, 2]

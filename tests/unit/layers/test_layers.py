@@ -33,6 +33,9 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "glu": ({"inputs": 4, "size": 3}, 4, 3),
     "attend": ({"size": 4, "heads": 2, "window": 5}, 4, 4),
     "program": (SURPRISE, 4, 4),
+    "bag": ({"rows": 10, "size": 4, "most": 3}, None, 4),
+    "delay": ({"size": 4, "steps": 2}, 4, 4),
+    "join": ({"size": 4}, 4, 4),
 }
 
 
@@ -146,6 +149,12 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("program", {"start": {"rate": 1}}, 4, "start has 'rate': 1; expected a tensor of the program and a float32"),
         ("program", {"start": {"rate": 0.1}}, 4, "start has 'rate': 0.1"),
         ("program", {}, None, "an embed layer must come first"),
+        ("bag", {}, 4, "bag takes token ids; its input is 4 numbers"),
+        ("bag", {"most": 1}, None, "most is 1; expected an integer of 2 to 64, as embed takes single ids"),
+        ("bag", {"most": 65}, None, "most is 65; expected an integer of 1 to 64"),
+        ("delay", {"steps": 0}, 4, "steps is 0; expected an integer of 1 to 1024"),
+        ("delay", {"size": 1 << 20, "steps": 2}, 1 << 20, "steps 2 times size 1048576 is over 1048576; use fewer"),
+        ("join", {"size": 5}, 4, "size is 5; the input is 4 wide"),
     ],
 )
 def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:

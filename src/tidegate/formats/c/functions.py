@@ -159,6 +159,14 @@ static void normalize(size_t n, const float *x, float eps, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread;
 }
 """,
+    "bag": """\
+/* The sum of the rows of a table that n ids select, in order; a negative id selects none. */
+static void bag(size_t n, const int32_t *ids, size_t size, const float *table, float *y) {
+  for (size_t i = 0; i < size; ++i) y[i] = 0.0f;
+  for (size_t k = 0; k < n; ++k)
+    for (size_t i = 0; i < size && ids[k] >= 0; ++i) y[i] += table[(size_t)ids[k] * size + i];
+}
+""",
     "copy": """\
 static void copy(size_t n, const float *x, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] = x[i];

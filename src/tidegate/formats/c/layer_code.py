@@ -30,8 +30,9 @@ class LayerCode:
 class LayerContext:
     """One layer in its model.
 
-    i: its index. x, y: C expressions of its input and output. offsets: state -> its start in the data of the state, in
-    floats. delay: how many steps late it runs, as layers before it look ahead.
+    i: its index. x, y: C expressions of its input and output. ids: that of its token id, or of the first of several.
+    offsets: state -> its start in the data of the state, in floats. delay: how many steps late it runs, as layers
+    before it look ahead.
     """
 
     model: Model
@@ -39,6 +40,7 @@ class LayerContext:
     layer: Layer
     x: str
     y: str
+    ids: str
     offsets: dict[str, int]
     delay: int = 0
 

@@ -31,7 +31,7 @@ PARAMETERS: Final = {
 def is_lookup(layer: Layer) -> bool:
     """Tell whether a layer only selects a row of a table, so that its output can stay there."""
     program = layer.program
-    return program.instructions[program.output].name == "take" and not program.state
+    return program.ids == 1 and program.instructions[program.output].name == "take" and not program.state
 
 
 def generate(context: LayerContext) -> LayerCode:
@@ -40,7 +40,7 @@ def generate(context: LayerContext) -> LayerCode:
     if is_lookup(context.layer):
         (take,) = (i for i, op in enumerate(compiler.plan.operations) if op.name == "take")
         declaration = "" if context.model.look_ahead else "const float *const "
-        compiler.code.body = [f"{declaration}{context.y} = {compiler.row(take)};"]
+        compiler.code.body = [f"{declaration}{context.y} = {compiler.row(take, context.ids)};"]
         return compiler.code
     return compiler.compile()
 
@@ -84,7 +84,7 @@ class Compiler:
                 self.declared.append(f"float *const {pointer} = state{f' + {at}' * bool(at)};")
         for i, op in enumerate(self.operations):
             if op.name == "take":
-                self.use("id" if self.program.ids == 1 else "ids")
+                self.use_ids()
                 self.declared.append(f"const float *const v{i} = {self.row(i)};")
         sizes = self.memory.buffers.sizes
         self.code.stack = 4 * sum(sizes)
@@ -97,6 +97,10 @@ class Compiler:
             return self.use("x", context.x)
         self.code.tables["absent"] = np.zeros(self.program.inputs, np.float32)
         return self.use("x", f"late > {context.delay} ? absent : {context.x}")
+
+    def use_ids(self) -> str:
+        """Make the token ids a parameter."""
+        return self.use("id" if self.program.ids == 1 else "ids", self.context.ids)
 
     def use(self, parameter: str, argument: str = "") -> str:
         """Make something a parameter of the function; return its name."""
@@ -125,10 +129,10 @@ class Compiler:
             self.code.tables[name] = self.context.tensor(role)
         return self.tables[role]
 
-    def row(self, take: int) -> str:
+    def row(self, take: int, id: str = "id") -> str:
         """Return the C expression for the row of a table that an id selects."""
         op = self.operations[take]
-        k = "id" if self.program.ids == 1 else f"ids[{op.settings[0]}]"
+        k = id if self.program.ids == 1 else f"ids[{op.settings[0]}]"
         return f"{self.pointer(op.operands[0])} + (size_t){k} * {op.size}"
 
     def find(self, r: int) -> Place:
@@ -177,6 +181,9 @@ class Compiler:
             self.lines[-1] = loop + self.lines[-1]
         elif name == "push":
             self.add_push(i, *operands)
+        elif name == "bag":
+            vectors = [self.pointer(r) for r in (*operands, i)]
+            self.call("bag", self.program.ids, self.use_ids(), self.operations[i].size, *vectors)
         elif self.operations[operands[0]].name == "parts":
             self.add_product_of_parts(i, *operands)
         else:

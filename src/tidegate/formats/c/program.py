@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...document.graph import find_ports
 from ...errors import ModelFileError, error_context
-from ...layers import Layer, output_delays, output_widths, state_names
+from ...layers import Layer, output_delays, output_widths, reads_of, sources_of, state_names
 from ...model import Model
 from .layer_code import LayerCode, LayerContext
 from .literals import format_comment
@@ -59,7 +60,7 @@ def build_program(model: Model) -> Program:
     if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
     (source,) = model.inputs.values()
-    ids = model.layers[0].ids
+    ids = source.ids if source.features is None else 0
     inputs = source.size if source.features is None else source.features
     plan = BufferPlan(model)
     codes = list(plan.generate_layers())
@@ -75,7 +76,7 @@ def build_program(model: Model) -> Program:
         [code.own_function for code in codes if code.own_function],
         init.body,
         [*plan.declarations(), *step],
-        4 * sum(plan.buffers.sizes) + max(code.stack for code in codes),
+        4 * (sum(plan.buffers.sizes) + plan.widest_join()) + max(code.stack for code in codes),
     )
 
 
@@ -126,14 +127,49 @@ class BufferPlan:
             if lookup or i == len(self.layers) - 1:
                 yield None
                 continue
-            last = max([i + 1, *(j for j, other in enumerate(self.layers) if other.add == i)])
+            last = max(j for j, other in enumerate(self.layers) if i in reads_of(j, other))
             yield self.buffers.take(i, last, self.widths[i])
 
     def declarations(self) -> list[str]:
         buffers = [f"float buffer_{b}[{size}];" for b, size in enumerate(self.buffers.sizes)]
         named = [f"float *const y_{i} = buffer_{b};" for i, b in enumerate(self.buffer_of) if b is not None]
-        rows = [f"const float *{self.expression(0)} = NULL;"] if self.model.look_ahead and self.lookups[0] else []
-        return buffers + named + rows
+        late = self.model.look_ahead
+        rows = [
+            f"const float *{self.expression(i)} = NULL;" for i, lookup in enumerate(self.lookups) if lookup and late
+        ]
+        joined = [f"float joined[{width}];"] if (width := self.widest_join()) else []
+        return buffers + named + rows + joined
+
+    def widest_join(self) -> int:
+        """Return the widest input that is joined from several sources; 0 if there is none."""
+        several = [layer.input_width for i, layer in enumerate(self.layers) if len(sources_of(i, layer)) > 1]
+        return max(several, default=0)
+
+    def join(self, i: int, layer: Layer) -> tuple[list[str], str]:
+        """Return the statements that join the sources of a layer, and the C expression of its input."""
+        sources = sources_of(i, layer)
+        expressions = [self.expression(source) if isinstance(source, int) else "x" for source in sources]
+        if len(sources) == 1:
+            return [], expressions[0]
+        lines, at = [], 0
+        (source,) = self.model.inputs.values()
+        for one, expression in zip(sources, expressions, strict=True):
+            width = self.widths[one] if isinstance(one, int) else source.features or 0
+            lines.append(f"copy({width}, {expression}, joined{f' + {at}' * bool(at)});")
+            at += width
+        if layer.look_ahead:  # after the end of a row it reads zeros, and there is no input any more
+            lines = [f"if (late <= {self.delays[i] - layer.look_ahead}) {{", *("  " + line for line in lines), "}"]
+        return lines, "joined"
+
+    def id_expression(self, i: int, layer: Layer) -> str:
+        """Return the C expression of the token id that a layer takes, or of the first of several."""
+        (source,) = self.model.inputs.values()
+        if source.features is not None or source.ids == 1 or not layer.ids:
+            return "id"
+        first = find_ports(source)[str(sources_of(i, layer)[0])].first
+        if layer.ids == 1:
+            return f"ids[{first}]"
+        return f"ids + {first}" if first else "ids"
 
     def arrange(self, bodies: list[list[str]]) -> list[str]:
         """Return the statements of all layers. If some look ahead, those behind them wait, and run on after the end."""
@@ -158,8 +194,11 @@ class BufferPlan:
         offsets = {array["name"]: (array["offset"] - 8) // 4 for array in self.model.state_schema[1:]}
         for i, layer in enumerate(self.layers):
             own = {name: offsets[full] for name, full in state_names(i, layer.state()).items()}
-            x, delay = self.expression(i - 1) if i else "x", self.delays[i] - layer.look_ahead
-            code = generate(LayerContext(self.model, i, layer, x, self.expression(i), own, delay))
+            joins, x = self.join(i, layer)
+            ids, delay = self.id_expression(i, layer), self.delays[i] - layer.look_ahead
+            code = generate(LayerContext(self.model, i, layer, x, self.expression(i), ids, own, delay))
+            code.body[:0] = joins
+            code.functions.update(["copy"] if joins else [])
             self.finish(code, i, layer)
             yield code
 

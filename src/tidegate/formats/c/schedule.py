@@ -15,7 +15,7 @@ from ...tape.program import ELEMENTWISE, Program, Shape, kinds_of
 
 ELEMENTS: Final = (*(name for name in ELEMENTWISE if name != "norm"), "copy")  # one element at a time
 REDUCTIONS: Final = ("sum", "peak", "mean", "dot")
-CALLS: Final = ("affine", "matmul", "norm", "push")
+CALLS: Final = ("affine", "matmul", "norm", "push", "bag")
 VIEWS: Final = ("reshape", "part")
 
 

@@ -24,12 +24,21 @@ static void feed(@name@_state *state, uint64_t *seed, float *out) {
 }
 """,
     "ids": """\
-/* One step with generated token ids, one after the other: draw * @NAME@_IDS >> 64. */
+/* One step with generated token ids, one after the other: draw * size >> 64. Of ids that may lack, only the first ones
+ * count, as many as a further draw tells. */
+static int32_t below(uint64_t drawn, uint64_t size) {
+  const uint64_t low = (drawn & UINT64_C(0xFFFFFFFF)) * size;
+  return (int32_t)(((drawn >> 32) * size + (low >> 32)) >> 32);
+}
+
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
+  static const int32_t ports[][4] = {@ports@}; /* first column, ids, different ids, whether some may lack */
   int32_t ids[@NAME@_IDS_PER_STEP];
-  for (size_t k = 0; k < @NAME@_IDS_PER_STEP; ++k) {
-    const uint64_t drawn = draw(seed), low = (drawn & UINT64_C(0xFFFFFFFF)) * @NAME@_IDS;
-    ids[k] = (int32_t)(((drawn >> 32) * @NAME@_IDS + (low >> 32)) >> 32);
+  for (size_t p = 0; p < sizeof ports / sizeof ports[0]; ++p) {
+    int32_t *const own = ids + ports[p][0], n = ports[p][1];
+    for (int32_t k = 0; k < n; ++k) own[k] = below(draw(seed), (uint64_t)ports[p][2]);
+    if (!ports[p][3]) continue;
+    for (int32_t k = below(draw(seed), (uint64_t)n + 1); k < n; ++k) own[k] = -1;
   }
   @name@_step(state, ids, out);
 }
@@ -64,7 +73,9 @@ def generate_self_test(program: Program, name: str, expected: list[ExpectedValue
         pointers = ", ".join(label if numbers else "NULL" for label, numbers in labelled)
         unbounded = count_unbounded(answer.output_bound) + count_unbounded(answer.state_bound)
         cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {unbounded}, {pointers}}}")
-    names: dict[str, object] = {"name": name, "NAME": name.upper()}
+    (source,) = program.model.inputs.values()
+    rows = (f"{{{p.first}, {p.ids}, {p.size}, {int(p.may_lack)}}}" for p in source.ports.values())
+    names: dict[str, object] = {"name": name, "NAME": name.upper(), "ports": ", ".join(rows)}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
         "expected": "\n".join(arrays),

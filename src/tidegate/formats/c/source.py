@@ -63,8 +63,11 @@ def generate_header(program: Program, name: str, file: str) -> str:
     """Generate the .h. file: its name."""
     model, NAME = program.model, name.upper()
     what = f"{NAME}_IDS {program.inputs} /* number of token ids, from 0 */"
+    (source,) = model.inputs.values()
     if program.ids > 1:
         what += f"\n#define {NAME}_IDS_PER_STEP {program.ids} /* token ids that a step reads */"
+    if program.ids and "" not in source.ports:
+        what = f"{NAME}_IDS_PER_STEP {program.ids} /* a step reads {format_comment(source.describe_ids())} */"
     if not program.ids:
         what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
     floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
@@ -75,6 +78,7 @@ def generate_header(program: Program, name: str, file: str) -> str:
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
     null, outside = "/* a pointer is null */", f"/* a token id is below 0 or not below {NAME}_IDS */"
+    outside = outside if "" in source.ports else "/* there is no such token id */"
     return substitute(
         text,
         {
@@ -116,6 +120,9 @@ def step_argument(program: Program) -> str:
 
 
 def describe_argument(program: Program, NAME: str) -> str:
+    (source,) = program.model.inputs.values()
+    if program.ids and "" not in source.ports:
+        return f"ids: {NAME}_IDS_PER_STEP; how text becomes ids is not part of this file"
     if program.ids > 1:
         return f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
     if program.ids:
@@ -166,9 +173,13 @@ def format_init(program: Program, name: str) -> str:
 def format_step(program: Program, name: str) -> str:
     pointers = "!state || !out" if program.ids == 1 else f"!state || !{program.argument} || !out"
     checks = [f"if ({pointers}) return {{N}}_NULL;"]
-    if program.ids > 1:
-        checks.append("for (size_t k = 0; k < {N}_IDS_PER_STEP; ++k)")
-        checks.append("  if (ids[k] < 0 || ids[k] >= {N}_IDS) return {N}_NO_SUCH_ID;")
+    (source,) = program.model.inputs.values()
+    for port in source.ports.values() if program.ids > 1 else ():
+        least = "" if port.may_lack else "ids[k] < 0 || "
+        size = "{N}_IDS" if "" in source.ports else str(port.size)
+        end = "{N}_IDS_PER_STEP" if "" in source.ports else str(port.first + port.ids)
+        checks.append(f"for (size_t k = {port.first}; k < {end}; ++k)")
+        checks.append(f"  if ({least}ids[k] >= {size}) return {{N}}_NO_SUCH_ID;")
     if program.ids == 1:
         checks.append("if (id < 0 || id >= {N}_IDS) return {N}_NO_SUCH_ID;")
     head = f"int {name}_step({name}_state *state, {step_argument(program)}, float *out)"

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ...layers import Layer, name_states, select_states, walk
+from ...document.graph import find_ports
+from ...layers import INPUT, Layer, name_states, select_states, walk
+from ...limits import MAX_VOCABULARY
 from ...model import Model
 from ...outputs import describe_numbers
 from . import context as contexts
@@ -74,8 +76,8 @@ class ModelGraph:
         """Add the model's input. Ids are int32, as in the native engine; Gather takes both kinds of integers."""
         axes = ["T", "B"] if self.sequence else ["B"]
         if self.source.features is None:
-            each = [ids] if (ids := self.layers[0].ids) > 1 else []
-            return self.add_input("ids", "int32", [*axes, *each], f"token ids, 0 to {self.source.size - 1}")
+            each = [self.source.ids] if self.source.ids > 1 else []
+            return self.add_input("ids", "int32", [*axes, *each], self.source.describe_ids())
         what = self.source.describe_rows() or "the numbers of each step"
         return self.add_input("x", "float32", [*axes, self.source.features], what)
 
@@ -83,14 +85,18 @@ class ModelGraph:
         """Return the ids, with 0 past a row's length.
 
         Gather would count a negative id from the end of the table, so it is replaced by the first id that does not
-        exist, which is refused.
+        exist, which is refused; but for ids that may lack, which a negative number stands for.
         """
-        g, missing = self.g, self.g.constant("id.none", np.array(self.source.size, np.int32))
+        g, several, ports = self.g, self.source.ids > 1, self.source.ports.values()
+        sizes = [port.size for port in ports for _ in range(port.ids)]
+        least = [-MAX_VOCABULARY if port.may_lack else 0 for port in ports for _ in range(port.ids)]
+        missing = g.constant("id.none", np.array(sizes if several else sizes[0], np.int32))
+        first = g.constant("id.first", np.array(least if several else least[0], np.int32))
         zero = g.constant("id.0", np.array(0, np.int32))
-        checked = g.apply("Where", g.apply("Less", ids, zero), missing, ids)
+        checked = g.apply("Where", g.apply("Less", ids, first), missing, ids)
         if ctx.mask is None:
             return checked
-        mask = ctx.mask if self.layers[0].ids > 1 else g.apply("Squeeze", ctx.mask, g.int64s(2))
+        mask = ctx.mask if several else g.apply("Squeeze", ctx.mask, g.int64s(2))
         return g.apply("Where", mask, checked, zero)
 
     def add_states(self) -> dict[str, Tensor]:
@@ -113,7 +119,19 @@ class ModelGraph:
             next_states.update(name_states(i, last))
             return y
 
-        return walk(self.layers, x, run)[len(self.layers) - 1], next_states
+        outputs = walk(self.layers, self.split_ports(x), run, self.g.concat)
+        return outputs[len(self.layers) - 1], next_states
+
+    def split_ports(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the ids or numbers of each port of the input, by its name in `sources`."""
+        if len(ports := find_ports(self.source)) < 2:
+            return dict.fromkeys(ports or [INPUT], x)
+        parts: dict[str, Tensor] = {}
+        for name, port in ports.items():
+            columns = np.arange(port.first, port.first + port.ids, dtype=np.int64)
+            where = self.g.constant(f"columns.{name}", columns if port.ids > 1 else columns.reshape(()))
+            parts[name] = self.g.apply("Gather", x, where, axis=-1)
+        return parts
 
     def output_doc(self, mode: str) -> str:
         """Describe the output."""

@@ -246,6 +246,13 @@ class Operations(Nodes):
     def take(self, table: Array, ids: Any) -> Tensor:
         return self.apply("Gather", table, ids)
 
+    def bag(self, table: Array, ids: Any) -> Tensor:
+        """Sum the rows of ids [..., n]; a negative id adds nothing."""
+        zero = self.constant("id.0", np.array(0, np.int32))
+        rows = self.take(table, self.apply("Max", ids, zero))
+        there = self.apply("Unsqueeze", self.apply("Less", ids, zero), self.int64s(-1))
+        return self.apply("ReduceSum", self.apply("Where", there, 0.0, rows), self.int64s(-2), keepdims=0)
+
     def columns(self, ids: Any, n: int) -> list[Tensor]:
         return [
             self.apply("Gather", ids, self.constant(f"column.{k}", np.array(k, np.int64)), axis=-1) for k in range(n)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ...layers import Layer
 from ...layers.bidirectional import DIRECTIONS, Bidirectional, select_direction
 from ...layers.conv import Conv
+from ...layers.delay import Delay
 from ...layers.final import Final
 from ...layers.recurrent import Recurrent
 from . import conv, proto, scan, standard
@@ -104,6 +105,7 @@ def reverse_rows(ctx: GraphContext, x: Tensor, direction: str) -> Tensor:
 # What is not here is added by its own equation.
 ADDERS: dict[type[Layer], Callable[..., tuple[Tensor, States]]] = {
     Conv: add_conv,
+    Delay: lambda ctx, layer, t, s, x: (x, {}),  # of whole rows, as all that looks ahead
     Recurrent: add_recurrent,
     Bidirectional: add_bidirectional,
     Final: add_final,
