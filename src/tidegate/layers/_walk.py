@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any, TypeVar
 
 from ._layer import Layer
@@ -91,12 +90,17 @@ def output_delays(layers: Sequence[Layer]) -> list[int]:
     >>> output_delays([Conv(inputs=1, size=1, window=3, ahead=n, activation="none") for n in (0, 2, 1)])
     [0, 2, 3]
     """
-    return list(accumulate(layer.look_ahead for layer in layers))
+    delays: list[int] = []
+    for i, layer in enumerate(layers):
+        sources = getattr(layer, "sources", None) or ((i - 1,) if i else ())
+        late = [delays[source] for source in sources if isinstance(source, int)]
+        delays.append(max(late, default=0) + layer.look_ahead)
+    return delays
 
 
 def look_ahead(layers: Sequence[Layer]) -> int:
     """Return how many steps the answers of a stream are late; 0 for layers that read whole rows."""
-    return 0 if whole_window(layers) else sum(layer.look_ahead for layer in layers)
+    return 0 if whole_window(layers) else output_delays(layers)[-1]
 
 
 def to_nodes(layers: Sequence[Layer]) -> list[dict[str, Any]]:

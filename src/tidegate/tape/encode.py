@@ -13,7 +13,7 @@ from .program import BINARY, ELEMENTWISE, UNARY, Program, Shape
 # In the order of tidegate_operation in native/include/tidegate.h.
 OPERATIONS: Final = (
     *("input", "take", "state", "steps", "tensor", "const", "affine", "matmul", "select", "expand", "part", "concat"),
-    *("sum", "peak", "mean", "dot", "push"),
+    *("sum", "peak", "mean", "dot", "push", "bag"),
     *UNARY,
     *BINARY,
 )
@@ -83,6 +83,8 @@ class Encoder:
             return self.add(name, shape, list(program.tensors).index(args[0]), args[1])
         if name == "take":
             return self.add(name, shape, places[args[0]], args[1])
+        if name == "bag":
+            return self.add(name, shape, places[args[0]], 0, program.ids)
         if name == "part":
             whole = shapes[args[0]]
             return self.add(name, shape, places[args[0]], p=math.prod(whole[:-1]), q=whole[-1], r=args[1] * shape[-1])
@@ -107,7 +109,7 @@ def encode_program(program: Program) -> EncodedProgram:
 
     >>> from .lower import lower
     >>> encode_program(lower(lambda xp, t, s, x, steps: (xp.tanh(x), {}), 3, 0, {}, {})).code[:, :3].tolist()
-    [[0, 3, 0], [21, 3, 0]]
+    [[0, 3, 0], [22, 3, 0]]
     """
     encoder = Encoder(program)
     for i in range(len(program.instructions)):

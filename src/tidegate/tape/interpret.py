@@ -78,6 +78,8 @@ def run_program(
             reg.append(a[0])
         elif name == "take":
             reg.append(xp.take(reg[a[0]], xp.columns(x, program.ids)[a[1]] if program.ids > 1 else x))
+        elif name == "bag":
+            reg.append(xp.bag(reg[a[0]], x))
         elif name == "reshape":
             reg.append(reg[a[0]].reshape(reg[a[0]].shape[0], *shape))
         elif name == "concat":

@@ -12,7 +12,7 @@ from .tape import Instruction
 from .trace import Recorder, Symbol
 
 DIRECT = ("affine", "matmul", "dot", *UNARY, *BINARY, "select", "push")  # recorded by their names
-NAMES = (*DIRECT, "sum", "peak", "mean", "concat", "split")
+NAMES = (*DIRECT, "sum", "peak", "mean", "concat", "split", "take", "columns", "bag")
 ROWS = -1  # the length of the axis of rows, which is not known
 
 
@@ -182,6 +182,11 @@ class Namespace:
         if not isinstance(ids, TokenIds):
             raise CellError("takes rows by computed numbers; only token ids select rows")
         return self._recorder.emit("take", self._recorder.operand("take", table).register, ids.column)
+
+    def bag(self, table: Any, ids: Any) -> Value:
+        if not isinstance(ids, TokenIds):
+            raise CellError("sums rows by computed numbers; only token ids select rows")
+        return self._recorder.emit("bag", self._recorder.operand("bag", table).register)
 
 
 class TokenIds:

@@ -93,6 +93,12 @@ class NumpyOps:
         return table[ids]
 
     @staticmethod
+    def bag(table: Any, ids: Any) -> Any:
+        """Sum the rows of a table [N, width] of ids int [..., n], in order; a negative id adds nothing."""
+        rows = np.where(ids[..., None] < 0, 0, table[np.maximum(ids, 0)])
+        return np.add.accumulate(rows, -2)[..., -1, :]
+
+    @staticmethod
     def columns(ids: Any, n: int) -> list[Any]:
         """Return the n columns of ids int [rows, n], [rows] each."""
         return [ids[..., k] for k in range(n)]

@@ -32,6 +32,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "tensor": "nis",
     "const": "f",
     "take": "ri",
+    "bag": "r",
     "affine": "rrr",
     "matmul": "rr",
     "dot": "rr",
@@ -46,7 +47,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "mean": "r",
     "push": "rr",
 }
-PER_ROW: Final = ("input", "state", "steps", "take")  # whose values differ from row to row
+PER_ROW: Final = ("input", "state", "steps", "take", "bag")  # whose values differ from row to row
 ELEMENTWISE: Final = (*UNARY, *BINARY, "select")
 
 
@@ -134,12 +135,14 @@ class Program:
         if name in LEAVES:
             leaf: Shape = LEAVES[name](self, *args)
             return leaf
-        if name in ("take", "affine", "matmul"):
-            for r in args[:1] if name == "take" else args[1:]:
+        if name in ("take", "bag", "affine", "matmul"):
+            for r in args[:1] if name in ("take", "bag") else args[1:]:
                 if self.instructions[r].name != "tensor":
                     raise CellError(f"reads register {r} as a matrix or a bias; expected a tensor")
         if name == "take" and not is_index(args[1], self.ids):
             raise CellError(f"takes id {args[1]} of a step; the layer's steps have {self.ids}")
+        if name == "bag" and not self.ids:
+            raise CellError("sums the rows of a step's ids; the layer's steps have none")
         operands = (older[a] if kind in "r*" else a for a, kind in zip(args, kinds_of(ins), strict=True))
         shape: Shape = SHAPES[name](*operands)
         return shape
@@ -300,7 +303,7 @@ def shape_of_product(x: Shape, W: Shape, b: Shape | None = None) -> Shape:
     return W[:1]
 
 
-def shape_of_row(table: Shape, k: int) -> Shape:
+def shape_of_row(table: Shape, k: int = 0) -> Shape:
     if len(table) != 2:
         raise CellError(f"takes a row of a table of shape {list(table)}; expected two axes")
     return table[1:]
@@ -353,6 +356,7 @@ def shape_of_push(a: Shape, x: Shape) -> Shape:
 
 SHAPES: Final[dict[str, Any]] = {
     "take": shape_of_row,
+    "bag": shape_of_row,
     "affine": shape_of_product,
     "matmul": shape_of_product,
     "dot": shape_of_dot,
