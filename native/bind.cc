@@ -191,6 +191,12 @@ class Engine {
     tidegate::add_program(engine_, program, {code, joined, consts, next, offsets, sizes}, tensors, add);
   }
 
+  void connect(const std::vector<std::int32_t>& sources, std::int64_t first_column) {
+    Message message;
+    message.check(tidegate_connect(engine_, sources.data(), to_int32(Py_ssize_t(sources.size())), first_column,
+                                   message.text, sizeof message.text));
+  }
+
   void finish() {
     Message message;
     message.check(tidegate_finish(engine_, message.text, sizeof message.text));
@@ -306,7 +312,6 @@ std::vector<std::string> compiled_targets(const std::string& precision) {
   return target_names(tidegate_compiled_target_in, precision);
 }
 std::vector<std::string> targets(const std::string& precision) { return target_names(tidegate_target_in, precision); }
-
 std::string default_target(const std::string& precision) {
   const char* name = nullptr;
   Message message;
@@ -385,6 +390,7 @@ NB_MODULE(_native, module) {
       .def("program", &Engine::program, array("code"), array("joined"), array("consts"), nb::arg("tensors"),
            nb::arg("inputs"), nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"),
            array("state_sizes"), nb::arg("add") = -1, nb::arg("ahead") = 0)
+      .def("connect", &Engine::connect, nb::arg("sources"), nb::arg("first_column") = 0)
       .def("finish", &Engine::finish)
       .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"), array("out"),
            nb::arg("per_step"), nb::arg("threads"), nb::arg("ends") = false)

@@ -12,7 +12,7 @@ namespace tidegate {
 nb::dict list_operations() {
   constexpr const char* kNames[TIDEGATE_OPERATIONS] = {
       "input", "take", "state", "steps", "tensor", "const", "affine", "matmul",  "select",  "expand",  "part",
-      "concat", "sum", "peak",  "mean",  "dot",    "push",  "neg",    "abs",     "exp",     "sigmoid", "tanh",
+      "concat", "sum", "peak",  "mean",  "dot",    "push",  "bag",  "neg",    "abs",     "exp",     "sigmoid", "tanh",
       "relu",  "norm", "sqrt",  "add",   "sub",    "mul",   "div",    "minimum", "maximum", "less"};
   nb::dict all;
   for (int i = 0; i < TIDEGATE_OPERATIONS; ++i) all[kNames[i]] = i;

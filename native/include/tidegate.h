@@ -1,6 +1,6 @@
 /* tidegate: small recurrent models for streams. The C API of the native engine.
  *
- * An engine is a chain of layers for one target (an instruction set). Open it, add its layers in order, finish it, then
+ * An engine is a graph of layers for one target (an instruction set); the output of the last one is the engine's. Open it, add its layers in order, finish it, then
  * run it from any number of threads. Adding a layer copies its weights, so the caller may free its arrays afterwards.
  *
  * Arrays are C-contiguous and float32 unless stated otherwise. Shapes are in brackets: T steps, B rows, F inputs, O
@@ -98,6 +98,7 @@ typedef enum tidegate_pool {
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
 #define TIDEGATE_MAX_IDS 64
 #define TIDEGATE_MAX_LOOK_AHEAD 4096
+#define TIDEGATE_MAX_SOURCES 4096
 
 /* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the weights of
  * embed, dense and conv, and a cell's W, R and Q are rounded to the nearest bfloat16, ties to even. Biases, gains and
@@ -135,8 +136,8 @@ TIDEGATE_API void tidegate_close(tidegate_engine* engine);
 
 /* In every tidegate_add_*, `add` is the index of an earlier layer whose output is added to this layer's, or -1. */
 
-/* Sum the rows of weight[rows, size] of a step's ids, in order: 1 to TIDEGATE_MAX_IDS of them. Must be the first layer;
- * the engine's input is then int32 ids, `ids` at each step. */
+/* Sum the rows of weight[rows, size] of a step's ids, in order: 1 to TIDEGATE_MAX_IDS of them. The engine's input is then
+ * int32 ids. */
 TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, int64_t ids,
                                                 const float* weight, int add, char* message, size_t capacity);
 
@@ -201,16 +202,23 @@ TIDEGATE_API tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64
 TIDEGATE_API tidegate_status tidegate_add_program(tidegate_engine* engine, const tidegate_program* program, int add,
                                                   char* message, size_t capacity);
 
-/* Check the chain of layers and allocate memory. The engine can then run, and takes no more layers. */
+/* Set what the layer that was added last reads: earlier layers, by index, or the engine's input, -1. Several sources are
+ * joined in order into one row. With a source_count of 0, as without this call, it reads the layer before; the first one
+ * reads the engine's input. A layer that takes ids reads as many columns of the engine's input, from first_column on;
+ * several layers may read the same ones. Otherwise first_column is 0. */
+TIDEGATE_API tidegate_status tidegate_connect(tidegate_engine* engine, const int32_t* sources, int32_t source_count,
+                                              int64_t first_column, char* message, size_t capacity);
+
+/* Check the graph of layers and allocate memory. The engine can then run, and takes no more layers. */
 TIDEGATE_API tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity);
 
 /* Facts about an engine. */
 typedef struct tidegate_info {
   const char* target;
   int64_t state_bytes;
-  int64_t inputs;  /* F; with ids, their number at each step */
+  int64_t inputs;  /* F; with ids, the number of columns at each step */
   int64_t outputs; /* O */
-  int64_t look_ahead; /* A, the steps that an answer waits for: the sum of all layers' */
+  int64_t look_ahead; /* A, the steps that an answer waits for: the sum of the layers' along a path */
   int ids;         /* 1 if the input is int32 ids */
   int layers;
   int finished;
@@ -221,7 +229,8 @@ TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 /* Return 1 if the layer runs a fused kernel. */
 TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* An engine whose layers look A > 0 steps ahead answers late: with step t, it gives the output of step t - A of its
+/* Layers that look ahead have outputs that are late: as late as their sources, which must be equally late, and what they
+ * look ahead. What a layer adds must be as late as its own output. An engine whose output is A > 0 steps late answers late: with step t, it gives the output of step t - A of its
  * row, and none with the first A steps. The outputs of the last A steps follow when the row ends (`ends`). Where there is no
  * output, `out` is left untouched.
  *

@@ -181,6 +181,13 @@ void softmax() {
   reply(tidegate_add_softmax(e, size, wire.integer(), message, sizeof message));
 }
 
+void connect() {
+  tidegate_engine* const e = engine();
+  Array<std::int32_t> sources = wire.array<std::int32_t>();
+  reply(tidegate_connect(e, sources.data(), static_cast<std::int32_t>(sources.size()), wire.number(), message,
+                         sizeof message));
+}
+
 void finish() { reply(tidegate_finish(engine(), message, sizeof message)); }
 
 void run() {
@@ -370,7 +377,7 @@ int main() {
   const std::map<std::string, std::function<void()>> functions = {
       {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"embed", embed}, {"dense", dense},
       {"conv", conv}, {"norm", norm}, {"scale", scale}, {"recurrent", recurrent}, {"program", program}, {"pool", pool},
-      {"softmax", softmax}, {"finish", finish}, {"run", run}, {"step", step}, {"step_many", step_many},
+      {"softmax", softmax}, {"connect", connect}, {"finish", finish}, {"run", run}, {"step", step}, {"step_many", step_many},
       {"train_saved_size", train_saved_size}, {"train_forward", train_forward}, {"train_backward", train_backward},
       {"train_pool_forward", train_pool_forward}, {"train_pool_backward", train_pool_backward},
       {"train_embed_forward", train_embed_forward}, {"train_embed_backward", train_embed_backward},

@@ -39,16 +39,6 @@ const char* target_name(const tidegate::Kernels* const* target, int i) {
   return *target && i == 0 ? (*target)->name : nullptr;
 }
 
-void check_ids(const Engine& engine, const void* x, std::size_t entry) {
-  if (!engine.ids) return;
-  for (std::size_t i = entry * engine.inputs; i < (entry + 1) * engine.inputs; ++i) {
-    const std::int32_t id = static_cast<const std::int32_t*>(x)[i];
-    if (!engine.has_id(id))
-      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) +
-                       ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
-  }
-}
-
 // Sort the longest first, otherwise in their order. Not with stable_sort, which allocates.
 void sort_by_length(std::vector<Sequence>& sequences) {
   const auto before = [](const Sequence& a, const Sequence& b) {
@@ -68,7 +58,7 @@ void make_run_sequences(const Engine& engine, std::int64_t T, std::int64_t B, co
       throw ValueError("lengths[" + std::to_string(b) + "] must be from 0 to " + std::to_string(T) + ", found " +
                        std::to_string(lengths[b]));
     sequences[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
-    for (std::size_t t = 0; engine.ids && t < sequences[b].length; ++t) check_ids(engine, x, b + t * batch);
+    for (std::size_t t = 0; engine.ids && t < sequences[b].length; ++t) engine.check_ids(x, b + t * batch);
   }
   sort_by_length(sequences);
 }
@@ -183,6 +173,12 @@ tidegate_status tidegate_add_program(tidegate_engine* engine, const tidegate_pro
                    [&](const Engine& e) { return tidegate::make_program(e.kernels, *program); });
 }
 
+tidegate_status tidegate_connect(tidegate_engine* engine, const int32_t* sources, int32_t source_count,
+                                 int64_t first_column, char* message, size_t capacity) {
+  return catch_as_status(message, capacity,
+                         [&] { engine->engine.connect(sources, source_count, first_column); });
+}
+
 tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity) {
   return catch_as_status(message, capacity, [&] { engine->engine.finish(); });
 }
@@ -195,13 +191,13 @@ tidegate_info tidegate_get_info(const tidegate_engine* engine) {
           static_cast<int64_t>(e.outputs),
           static_cast<int64_t>(e.look_ahead),
           e.ids,
-          static_cast<int>(e.layers.size()),
+          static_cast<int>(e.nodes.size()),
           e.finished};
 }
 
 int tidegate_is_fused(const tidegate_engine* engine, int layer) {
-  const auto& layers = engine->engine.layers;
-  return layer >= 0 && layer < static_cast<int>(layers.size()) && layers[static_cast<std::size_t>(layer)]->fused();
+  const auto& nodes = engine->engine.nodes;
+  return layer >= 0 && layer < static_cast<int>(nodes.size()) && nodes[static_cast<std::size_t>(layer)].layer->fused();
 }
 
 tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x, const int32_t* lengths,
@@ -227,7 +223,7 @@ tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint
   return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
-    check_ids(e, x, 0);
+    e.check_ids(x, 0);
     const Sequence sequence = {0, 1, 1, 0, 0};
     const tidegate::WorkspaceLease workspace(e);
     e.run({x, nullptr, state, state, out, true, false}, &sequence, 1, 1, *workspace);
@@ -248,7 +244,7 @@ tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, con
       if (ids[i] < 0 || ids[i] >= N)
         throw ValueError("ids[" + std::to_string(i) + "] must be from 0 to " + std::to_string(N - 1) + ", found " +
                          std::to_string(ids[i]));
-      check_ids(e, x, static_cast<std::size_t>(i));
+      e.check_ids(x, static_cast<std::size_t>(i));
       ascending = ascending && (i == 0 || ids[i] > ids[i - 1]);
     }
     if (n == 0) return;

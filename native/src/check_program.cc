@@ -59,6 +59,12 @@ struct Checker {
       case TIDEGATE_OP_TAKE:
         check_index("id", b, static_cast<std::int32_t>(program.ids));
         return expect("its table", tensor_operand(a), program.inputs * size);
+      case TIDEGATE_OP_BAG:
+        check_positive("the number of ids", c);
+        if (b < 0 || std::int64_t{b} + c > program.ids)
+          fail("sums ids " + std::to_string(b) + " to " + std::to_string(std::int64_t{b} + c - 1) + ", there are " +
+               std::to_string(program.ids));
+        return expect("its table", tensor_operand(a), program.inputs * size);
       case TIDEGATE_OP_AFFINE: expect("its bias", tensor_operand(c), size); [[fallthrough]];
       case TIDEGATE_OP_MATMUL: return expect("its matrix", tensor_operand(b), size * operand(a));
       case TIDEGATE_OP_SELECT: {

@@ -1,17 +1,17 @@
-// Building the chain of layers, checking it, and allocating its memory.
+// Building an engine, and allocating its memory.
 #include "engine.h"
 
 #include <algorithm>
 
 namespace tidegate {
 
-Workspace::Workspace(const Layout& layout, const std::vector<std::unique_ptr<Layer>>& layers) : memory(layout.total) {
-  for (std::size_t i = 0; i < layers.size(); ++i) {
+Workspace::Workspace(const Layout& layout, const std::vector<Node>& nodes) : memory(layout.total) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Layer& layer = *nodes[i].layer;
     state.emplace_back();
     spare.emplace_back();
-    for (std::size_t s = 0; s < layers[i]->states.size(); ++s) {
-      const std::size_t floats =
-          kTileRows * layers[i]->padded_size(static_cast<std::size_t>(layers[i]->states[s].size));
+    for (std::size_t s = 0; s < layer.states.size(); ++s) {
+      const std::size_t floats = kTileRows * layer.padded_size(static_cast<std::size_t>(layer.states[s].size));
       state[i].push_back(memory.data() + layout.states[i][s]);
       spare[i].push_back(memory.data() + layout.states[i][s] + floats);
     }
@@ -44,32 +44,39 @@ void Engine::require_finished() const {
 
 void Engine::add(std::unique_ptr<Layer> layer, int add) {
   require_building();
-  if (add < -1 || add >= static_cast<int>(layers.size()))
-    throw ValueError("layer " + std::to_string(layers.size()) +
+  if (add < -1 || add >= static_cast<int>(nodes.size()))
+    throw ValueError("layer " + std::to_string(nodes.size()) +
                      ": add must be -1 or the index of an earlier layer, found " + std::to_string(add));
-  layer->add = add;
-  layers.push_back(std::move(layer));
+  Node node;
+  node.layer = std::move(layer), node.add = add;
+  nodes.push_back(std::move(node));
 }
 
-void Engine::check_chain() const {
-  if (layers.empty()) throw ValueError("an engine needs at least one layer");
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const Layer& layer = *layers[i];
-    const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    if (i > 0 && layer.ids()) throw ValueError(place + "embed must be the first layer");
-    if (i > 0 && layer.inputs != layers[i - 1]->size)
-      throw ValueError(place + "expects " + std::to_string(layer.inputs) + " inputs, the layer before has " +
-                       std::to_string(layers[i - 1]->size) + " outputs");
-    if (layer.add >= 0 && layers[layer.add]->size != layer.size)
-      throw ValueError(place + "cannot add layer " + std::to_string(layer.add) + ", which has " +
-                       std::to_string(layers[layer.add]->size) + " outputs, to its own " + std::to_string(layer.size));
-  }
+void Engine::connect(const std::int32_t* sources, std::int32_t count, std::int64_t first_column) {
+  require_building();
+  if (nodes.empty()) throw ValueError("there is no layer whose sources could be set: add one first");
+  Node& node = nodes.back();
+  const auto i = static_cast<std::int32_t>(nodes.size()) - 1;
+  const std::string place = node.name(nodes.size() - 1) + ": ";
+  if (count < 0 || count > TIDEGATE_MAX_SOURCES)
+    throw ValueError(place + "the number of sources must be from 0 to " + std::to_string(TIDEGATE_MAX_SOURCES) +
+                     ", found " + std::to_string(count));
+  for (std::int32_t k = 0; k < count; ++k)
+    if (sources[k] < -1 || sources[k] >= i)
+      throw ValueError(place + "a source must be -1, the engine's input, or the index of an earlier layer, found " +
+                       std::to_string(sources[k]));
+  if (first_column < 0 || first_column > TIDEGATE_MAX_SIZE)
+    throw ValueError(place + "first_column must be from 0 to " + std::to_string(TIDEGATE_MAX_SIZE) + ", found " +
+                     std::to_string(first_column));
+  node.sources.assign(sources, sources + count);
+  node.first_column = static_cast<std::size_t>(first_column);
 }
 
 // Every state array must be inside the block, after the step count, aligned to 4 bytes, and must not overlap another.
 void Engine::check_states() const {
   std::vector<StateArray> arrays;
-  for (const auto& layer : layers) arrays.insert(arrays.end(), layer->states.begin(), layer->states.end());
+  for (const Node& node : nodes)
+    arrays.insert(arrays.end(), node.layer->states.begin(), node.layer->states.end());
   std::sort(arrays.begin(), arrays.end(), [](StateArray a, StateArray b) { return a.offset < b.offset; });
   std::int64_t end = 8;
   for (const StateArray& array : arrays) {
@@ -83,81 +90,48 @@ void Engine::check_states() const {
   }
 }
 
-// Add up how far layers look ahead.
-void Engine::find_stages() {
-  stage_ends_.clear();
-  stage_delays_ = {0};
-  std::vector<std::size_t> delays;  // of each layer's output
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    Layer& layer = *layers[i];
-    const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    layer.delay = stage_delays_.back();
-    delays.push_back(layer.delay + layer.ahead());
-    if (delays.back() > TIDEGATE_MAX_LOOK_AHEAD)
-      throw ValueError(place + "the layers up to here look " + std::to_string(delays.back()) +
-                       " steps ahead, at most " + std::to_string(TIDEGATE_MAX_LOOK_AHEAD) + " are allowed");
-    if (layer.add >= 0 && delays[static_cast<std::size_t>(layer.add)] != delays.back())
-      throw ValueError(place + "cannot add layer " + std::to_string(layer.add) +
-                       ", because a layer between them looks ahead");
-    if (layer.ahead()) {
-      stage_ends_.push_back(i + 1);
-      stage_delays_.push_back(delays.back());
-    }
-  }
-  stage_ends_.push_back(layers.size());
-  look_ahead = stage_delays_.back();
-}
-
-// The embed layer can be merged only if it gives one row of its table, and no other layer adds its output.
-void Engine::fold_embed() {
-  if (!ids || layers.size() < 2 || !layers[0]->looks_up()) return;
-  for (const auto& layer : layers)
-    if (layer->add == 0) return;
-  if (layers[1]->fold(*layers[0])) first_ = 1;
-}
-
 void Engine::finish() {
   require_building();
-  check_chain();
+  if (nodes.empty()) throw ValueError("an engine needs at least one layer");
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].sources.empty()) nodes[i].sources = {static_cast<std::int32_t>(i) - 1};  // for the first: kEngineInput
+  find_input();
+  check_sources();
+  check_readers();
   check_states();
-  find_stages();
+  find_delays();
+  find_id_columns();
+  outputs = nodes.back().layer->size;
+  fold_embeds();
   const auto reserve = [this](std::size_t floats) {
     const std::size_t at = layout_.total;
     layout_.total += (floats + 15) / 16 * 16;
     return at;
   };
   layout_ = {};
-  const Layer& first = *layers.front();
-  ids = first.ids() > 0;
-  inputs = ids ? first.ids() : first.inputs;
-  outputs = layers.back()->size;
-  fold_embed();
-  layout_.input = reserve(kTileRows * first.padded_size(inputs));
-  std::size_t scratch = 0;
-  for (const auto& layer : layers) {
-    layout_.outputs.push_back(reserve(kTileRows * layer->padded_size(layer->size)));
+  layout_.input = reserve(kTileRows * nodes[0].layer->padded_size(inputs));
+  std::size_t scratch = 0, joined = 0, zeros = 0;
+  for (const Node& node : nodes) {
+    const Layer& layer = *node.layer;
+    layout_.outputs.push_back(reserve(kTileRows * layer.padded_size(layer.size)));
     layout_.states.emplace_back();
-    for (const StateArray& array : layer->states)
+    for (const StateArray& array : layer.states)
       layout_.states.back().push_back(
-          array.in_place ? 0 : reserve(2 * kTileRows * layer->padded_size(static_cast<std::size_t>(array.size))));
-    scratch = std::max(scratch, layer->scratch());
+          array.in_place ? 0 : reserve(2 * kTileRows * layer.padded_size(static_cast<std::size_t>(array.size))));
+    scratch = std::max(scratch, layer.scratch());
+    if (node.sources.size() > 1) joined = std::max(joined, layer.padded_size(layer.inputs));
+    if (layer.ahead()) zeros = std::max(zeros, layer.ids().empty() ? layer.inputs : layer.ids().size());
   }
+  layout_.joined = reserve(kTileRows * joined);
   layout_.scratch = reserve(scratch);
-  std::size_t widest = 0;
-  for (const auto& layer : layers)
-    if (layer->ahead()) widest = std::max(widest, layer->inputs);
-  layout_.zeros = reserve(widest);
-  free_ = new Workspace(layout_, layers);
+  layout_.zeros = reserve(zeros);
+  free_ = new Workspace(layout_, nodes);
   finished = true;
-}
-
-bool Engine::has_id(std::int32_t id) const {
-  return !ids || (id >= 0 && static_cast<std::size_t>(id) < layers.front()->inputs);
 }
 
 std::size_t Engine::work() const {
   std::size_t total = 0;
-  for (const auto& layer : layers) total += layer->work();
+  for (const Node& node : nodes) total += node.layer->work();
   return total;
 }
 
@@ -171,7 +145,7 @@ Workspace* Engine::acquire() const {
       return workspace;
     }
   }
-  return new Workspace(layout_, layers);
+  return new Workspace(layout_, nodes);
 }
 
 void Engine::release(Workspace* workspace) const {

@@ -1,4 +1,4 @@
-// An engine: a finished chain of layers, and the workspaces it runs in.
+// An engine: a finished graph of layers, and the workspaces it runs in.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@ namespace tidegate {
 struct Layout {
   std::size_t input = 0;
   std::vector<std::size_t> outputs;              // one per layer
+  std::size_t joined = 0;                        // several sources of a layer, side by side
   std::vector<std::vector<std::size_t>> states;  // by layer and array; the spare buffer follows the array
   std::size_t scratch = 0;
   std::size_t zeros = 0;  // an input of zeros, for any layer that looks ahead
@@ -26,12 +27,32 @@ struct Sequence {
   std::size_t late = 0;  // how many steps behind the row's end its first item is
 };
 
-// The layers that run over some steps. In an engine that looks ahead, the layers behind one that does wait for their
-// first inputs; and after the end of a row, those before it have no inputs any more.
+// Where in a graph a layer stands, and when it runs: see run_passes in look_ahead.cc.
+struct Node {
+  std::unique_ptr<Layer> layer;
+  std::vector<std::int32_t> sources;  // earlier nodes, joined in order; kEngineInput; none: the node before
+  std::size_t first_column = 0;       // of the engine's ids, for a layer that takes ids
+  std::int32_t add = -1;              // an earlier node whose output is added to this one's; -1: none
+  std::size_t begin = 0, end = 0;     // indices in Engine::delays_ of the delays of its input and its output
+  bool folded = false;                // merged into the node that reads it
+
+  std::string name(std::size_t i) const { return "layer " + std::to_string(i) + " (" + layer->kind + ")"; }
+};
+constexpr std::int32_t kEngineInput = -1;
+
+// A column of ids that some layer reads, and the ids that it may have.
+struct IdColumn {
+  std::size_t column;
+  std::int32_t least, most;
+};
+
+// Steps at which the delays [from, to] of an engine are those that have begun and have not ended, as indices.
 struct Pass {
-  std::size_t first, end;  // layers [first, end)
-  bool absent;             // whether the first one reads steps behind the end of its row, which are zeros
-  bool silent;             // whether the last one waits: it only remembers its inputs, and its outputs mean nothing
+  std::size_t from, to;
+
+  bool runs(const Node& node) const { return node.begin <= to && node.end >= from; }
+  bool absent(const Node& node) const { return node.begin < from; }  // its input is behind the end of the row: zeros
+  bool silent(const Node& node) const { return node.end > to; }  // it only remembers its input: its output means nothing
 };
 
 // The arrays that a run reads and writes.
@@ -53,7 +74,7 @@ struct RunArgs {
 // The memory for one tile in progress, and for the order of a call's rows. Workspaces are kept in a linked list, so
 // that borrowing and returning one allocates nothing.
 struct Workspace {
-  Workspace(const Layout& layout, const std::vector<std::unique_ptr<Layer>>& layers);
+  Workspace(const Layout& layout, const std::vector<Node>& nodes);
 
   AlignedFloats memory;
   std::vector<std::vector<float*>> state, spare;  // by layer and array
@@ -74,6 +95,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void add(std::unique_ptr<Layer> layer, int add);
+  // Set the sources of the node that was added last.
+  void connect(const std::int32_t* sources, std::int32_t count, std::int64_t first_column);
   void finish();
 
   // Throw ValueError unless the engine is finished (require_finished) or still takes layers (require_building).
@@ -84,25 +107,30 @@ class Engine {
   // can fail except memory allocation, which happens before anything is written.
   void run(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads, Workspace& workspace) const;
 
-  // Whether the id is in the table of a first embed layer; always true for float input.
-  bool has_id(std::int32_t id) const;
+  // Throw ValueError unless the ids of an entry of x are those of rows, where a layer reads them.
+  void check_ids(const void* x, std::size_t entry) const;
 
   const Kernels& kernels;
   const std::size_t state_bytes;
   const bool use_fused;
-  std::vector<std::unique_ptr<Layer>> layers;
+  std::vector<Node> nodes;
   bool finished = false;
   bool ids = false;        // whether the input is int32 ids
-  std::size_t inputs = 0;  // values in one entry of x: numbers, or ids
+  std::size_t inputs = 0;  // values in one entry of x: numbers, or columns of ids
   std::size_t outputs = 0;
   std::size_t look_ahead = 0;  // how many steps an output is behind the input
 
  private:
   friend class WorkspaceLease;
-  void check_chain() const;
-  void find_stages();
+  std::size_t size_of(std::int32_t source) const;
+  std::size_t delay_of(std::int32_t source) const;
+  void find_input();
+  void check_sources() const;
+  void check_readers() const;
+  void find_delays();
+  void find_id_columns();
   void check_states() const;
-  void fold_embed();
+  void fold_embeds();
   Workspace* acquire() const;
   void release(Workspace* workspace) const;
   void run_passes(RunArgs args, const Sequence* sequences, std::size_t count, int threads, Workspace& workspace) const;
@@ -112,12 +140,12 @@ class Engine {
                 Workspace& workspace) const;
   void run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, const Pass& pass,
                 Workspace& workspace) const;
+  MatrixView input_of(const Node& node, const Pass& pass, std::size_t items, MatrixView x, float* memory) const;
   std::size_t work() const;
 
   Layout layout_;
-  std::size_t first_ = 0;  // the layer that reads x: 1 if the embed layer is merged into it
-  // The layers in stages: each but the last ends with a layer that looks ahead, and all layers of one have its delay.
-  std::vector<std::size_t> stage_ends_, stage_delays_;
+  std::vector<std::size_t> delays_;  // of inputs and outputs, each once, in ascending order
+  std::vector<IdColumn> id_columns_;
   mutable std::mutex mutex_;
   mutable Workspace* free_ = nullptr;
   mutable std::atomic<Workspace*> ready_{nullptr};  // one free workspace that can be acquired without the lock

@@ -66,6 +66,9 @@ struct Chunk {
   const std::size_t* rows;
 };
 
+// How a layer uses one of a step's ids: as a row of its table, as a row or, if it is negative, none, or not at all.
+enum class IdUse { kNone, kRowOrNone, kRow };
+
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -76,9 +79,9 @@ class Layer {
   // chunk, also writes its state to its block.
   virtual void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const = 0;
 
-  // The number of ids that a step takes; 0 for a layer that takes numbers. Where an id alone decides the output
+  // How each of a step's ids is used; empty for a layer that takes numbers. Where an id alone decides the output
   // (looks_up), look_up writes the outputs of the ids [first, first + count), padded, to `out`.
-  virtual std::size_t ids() const { return 0; }
+  virtual std::vector<IdUse> ids() const { return {}; }
   virtual bool looks_up() const { return false; }
   virtual void look_up(std::size_t first, std::size_t count, float* out) const { (void)first, (void)count, (void)out; }
   // Merge the preceding embed layer into this one, so that its input becomes ids. Returns false where that is not
@@ -96,7 +99,6 @@ class Layer {
   const char* const kind;
   const std::size_t inputs, size;
   std::vector<StateArray> states;
-  int add = -1;
   std::size_t delay = 0;  // how many steps its input is behind the engine's, as layers before it look ahead
 
  protected:

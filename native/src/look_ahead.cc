@@ -21,10 +21,13 @@ bool is_longer(const Sequence& a, const Sequence& b) {
 
 }  // namespace
 
-// A stage whose input is e steps late runs at the steps e <= past + step < past + length + e of a row with `past` steps
-// before the call and `length` in it. So the stages that run at a step are neighbours: pass (from, to) has the steps at
-// which stages `from` to `to` do. The layer that looks ahead at the end of stage from - 1 then reads absent steps, and
-// the one at the end of stage `to` still waits. A row goes through its passes in ascending order.
+// A layer whose input is d steps late and whose output is e steps late, d <= e, runs at the steps d <= n < end + e of a
+// row with `end` steps, n counted from 0. Its inputs are real at n < end + d, and zeros after that, for steps that are
+// absent; its outputs mean something at n >= e. So what runs at a step, and how, depends only on which delays have
+// begun (delay <= n) and which have ended (end + delay <= n): of those in ascending order, [from, to] have begun and
+// have not ended. A pass has the steps with the same from and to, and runs the layers with d begun and e not ended: all
+// that a real input or a sum reads is the output of such a layer, with the same delay. A row goes through its passes in
+// ascending order of from, then to; from is at most to + 1.
 void Engine::run_passes(RunArgs args, const Sequence* sequences, std::size_t count, int threads,
                         Workspace& workspace) const {
   workspace.past.resize(count);
@@ -35,7 +38,7 @@ void Engine::run_passes(RunArgs args, const Sequence* sequences, std::size_t cou
     std::memcpy(&workspace.past[r], args.state_out + at, 8);
   }
   args.state_in = args.state_out;
-  const std::size_t last = stage_delays_.size() - 1;
+  const std::size_t last = delays_.size() - 1;
   for (std::size_t from = 0; from <= (args.ends ? last : 0); ++from)
     for (std::size_t to = from ? from - 1 : 0; to <= last; ++to) {
       std::vector<Sequence>& part = workspace.part;
@@ -44,8 +47,7 @@ void Engine::run_passes(RunArgs args, const Sequence* sequences, std::size_t cou
         add_part(sequences[r], workspace.past[r], args.ends, from, to, part);
       if (part.empty()) continue;
       if (!std::is_sorted(part.begin(), part.end(), is_longer)) std::sort(part.begin(), part.end(), is_longer);
-      const Pass pass = {from ? stage_ends_[from - 1] - 1 : 0, stage_ends_[to], from > 0, to < last};
-      run_pass(args, part.data(), part.size(), threads, pass, workspace);
+      run_pass(args, part.data(), part.size(), threads, {from, to}, workspace);
     }
 }
 
@@ -53,10 +55,10 @@ void Engine::run_passes(RunArgs args, const Sequence* sequences, std::size_t cou
 void Engine::add_part(const Sequence& row, std::uint64_t past, bool ends, std::size_t from, std::size_t to,
                       std::vector<Sequence>& part) const {
   const auto seen = static_cast<std::size_t>(std::min<std::uint64_t>(past, look_ahead));
-  const auto begin = [&](std::size_t stage) { return std::max(stage_delays_[stage], seen) - seen; };
-  const auto end = [&](std::size_t stage) { return row.length + stage_delays_[stage]; };
+  const auto begin = [&](std::size_t delay) { return std::max(delays_[delay], seen) - seen; };
+  const auto end = [&](std::size_t delay) { return row.length + delays_[delay]; };
   const Range all = {0, row.length + (ends ? look_ahead : 0)};
-  const Range begun = {begin(to), to + 1 < stage_delays_.size() ? begin(to + 1) : all.end};
+  const Range begun = {begin(to), to + 1 < delays_.size() ? begin(to + 1) : all.end};
   const Range ended = {from ? end(from - 1) : 0, end(from)};
   const Range steps = intersect(all, intersect(begun, ended));
   if (steps.begin >= steps.end) return;

@@ -8,12 +8,25 @@
 namespace tidegate {
 namespace {
 
+// An id that is taken anywhere must be a row of the table, whatever else reads it.
+std::vector<IdUse> find_id_uses(const tidegate_program& program) {
+  std::vector<IdUse> uses(static_cast<std::size_t>(program.ids), IdUse::kNone);
+  for (std::int32_t i = 0; i < program.operations; ++i) {
+    const std::int32_t* const row = program.code + TIDEGATE_OPERATION_WIDTH * i;
+    if (row[0] != TIDEGATE_OP_TAKE && row[0] != TIDEGATE_OP_BAG) continue;
+    const IdUse use = row[0] == TIDEGATE_OP_TAKE ? IdUse::kRow : IdUse::kRowOrNone;
+    const auto first = uses.begin() + row[3], end = first + (row[0] == TIDEGATE_OP_TAKE ? 1 : row[4]);
+    for (auto one = first; one != end; ++one) *one = std::max(*one, use);
+  }
+  return uses;
+}
+
 class ProgramLayer final : public Layer {
  public:
   ProgramLayer(const Kernels& kernels, const tidegate_program& program, const char* kind)
       : Layer(kernels, kind, static_cast<std::size_t>(program.inputs),
               check_size(program.code[TIDEGATE_OPERATION_WIDTH * program.output + 1], "program: the output's size")),
-        ids_(static_cast<std::size_t>(program.ids)),
+        ids_(find_id_uses(program)),
         ahead_(static_cast<std::size_t>(program.ahead)),
         output_(static_cast<std::size_t>(program.output)),
         next_(program.next, program.next + program.states),
@@ -44,7 +57,7 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  std::size_t ids() const override { return ids_; }
+  std::vector<IdUse> ids() const override { return ids_; }
   std::size_t ahead() const override { return ahead_; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     const AlignedFloats memory(scratch()), rows(count);
@@ -54,7 +67,7 @@ class ProgramLayer final : public Layer {
     }
     run({0, 1, count, nullptr}, {nullptr, nullptr, nullptr, nullptr, memory.data()}, {rows.data(), 1}, out);
   }
-  bool looks_up() const override { return ids_ == 1 && !plan_.by_steps; }
+  bool looks_up() const override { return ids_.size() == 1 && ids_[0] == IdUse::kRow && !plan_.by_steps; }
   // Look up the products of the table's rows, if a product alone reads the input.
   bool fold(const Layer& embed) override {
     return plan_.input_product >= 0 && plan_.matrices[static_cast<std::size_t>(plan_.input_product)].fold(embed);
@@ -149,6 +162,7 @@ class ProgramLayer final : public Layer {
       case kSoftmax: return kernels.softmax(rows, floats, views[op.a], out, to.ld);
       case TIDEGATE_OP_CONCAT: return concat(rows, op, views);
       case TIDEGATE_OP_TAKE: return take(rows, op, {x.data + block.item * x.ld, x.ld}, views);
+      case TIDEGATE_OP_BAG: return bag(rows, op, {x.data + block.item * x.ld, x.ld}, views);
       case TIDEGATE_OP_STEPS:
         for (std::size_t r = 0; r < rows; ++r)
           out[r * to.ld] =
@@ -159,15 +173,32 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  void take(std::size_t rows, const ProgramOperation& op, MatrixView x, const MatrixView* views) const {
+  static std::int32_t id(MatrixView x, std::size_t item, std::int32_t column) {
+    std::int32_t value;
+    std::memcpy(&value, x.data + item * x.ld + column, sizeof value);
+    return value;
+  }
+
+  void bag(std::size_t rows, const ProgramOperation& op, MatrixView x, const MatrixView* views) const {
     const std::size_t floats = reg(op.result).size;
     const MatrixView to = views[op.result];
     for (std::size_t r = 0; r < rows; ++r) {
-      std::int32_t id;
-      std::memcpy(&id, x.data + r * x.ld + op.b, sizeof id);
-      std::memcpy(writable(to) + r * to.ld, views[op.a].data + static_cast<std::size_t>(id) * floats,
-                  floats * sizeof(float));
+      float* const sum = writable(to) + r * to.ld;
+      std::fill_n(sum, floats, 0.0f);
+      for (std::int32_t column = op.b; column < op.b + op.c; ++column) {
+        const std::int32_t row = id(x, r, column);
+        const float* const from = views[op.a].data + static_cast<std::size_t>(std::max(row, 0)) * floats;
+        for (std::size_t i = 0; row >= 0 && i < floats; ++i) sum[i] += from[i];
+      }
     }
+  }
+
+  void take(std::size_t rows, const ProgramOperation& op, MatrixView x, const MatrixView* views) const {
+    const std::size_t floats = reg(op.result).size;
+    const MatrixView to = views[op.result];
+    for (std::size_t r = 0; r < rows; ++r)
+      std::memcpy(writable(to) + r * to.ld, views[op.a].data + static_cast<std::size_t>(id(x, r, op.b)) * floats,
+                  floats * sizeof(float));
   }
 
   void concat(std::size_t rows, const ProgramOperation& op, const MatrixView* views) const {
@@ -226,7 +257,8 @@ class ProgramLayer final : public Layer {
     }
   }
 
-  const std::size_t ids_, ahead_, output_;
+  const std::vector<IdUse> ids_;
+  const std::size_t ahead_, output_;
   const std::vector<std::int32_t> next_;
   ProgramPlan plan_;
 };

@@ -276,8 +276,9 @@ struct PlanBuilder : ProgramReader {
     const std::int32_t *row = row_of(i), opcode = row[0];
     const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
     // Of the fields that an operation does not take, none is used: they may hold anything.
-    const bool has_second = opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
-    ProgramOperation op = {opcode, row[2], has_second ? row[3] : row[2], opcode == TIDEGATE_OP_SELECT ? row[4] : row[2],
+    const bool has_third = opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_BAG;
+    const bool has_second = has_third || opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
+    ProgramOperation op = {opcode, row[2], has_second ? row[3] : row[2], has_third ? row[4] : row[2],
                            static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]), as_size(row[7]),
                            unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode), kBroadcastNone,
                            plan.matrices.size()};
@@ -333,7 +334,7 @@ struct PlanBuilder : ProgramReader {
       table[r.index] = table[r.index] || as_table;
     };
     for (std::size_t i = 0; i < count; ++i)
-      for_operands(i, [&](std::int32_t reg) { use(reg, row_of(i)[0] == TIDEGATE_OP_TAKE); });
+      for_operands(i, [&](std::int32_t reg) { use(reg, row_of(i)[0] == TIDEGATE_OP_TAKE || row_of(i)[0] == TIDEGATE_OP_BAG); });
     use(program.output, false);
     for (std::int32_t s = 0; s < program.states; ++s) use(program.next[s], false);
     for (std::size_t t = 0; t < used.size(); ++t) {

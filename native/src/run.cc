@@ -73,8 +73,9 @@ void load_states(const Progress& progress, const Engine& engine, const Pass& pas
     if (from != workspace.block[r]) std::memcpy(workspace.block[r], from, engine.state_bytes);
     std::memcpy(&workspace.past_steps[r], from, 8);
     workspace.past_steps[r] += progress.sequences[r].late;
-    for (std::size_t i = pass.first; i < pass.end; ++i) {
-      const Layer& layer = *engine.layers[i];
+    for (std::size_t i = 0; i < engine.nodes.size(); ++i) {
+      if (!pass.runs(engine.nodes[i])) continue;
+      const Layer& layer = *engine.nodes[i].layer;
       for (std::size_t s = 0; s < layer.states.size(); ++s) {
         if (layer.states[s].in_place) continue;
         const auto size = static_cast<std::size_t>(layer.states[s].size);
@@ -94,39 +95,60 @@ void store_step_counts(const Progress& progress, Workspace& workspace) {
 
 }  // namespace
 
+// Return what a node reads: rows of the engine's input x, of another layer's output, or of several side by side.
+MatrixView Engine::input_of(const Node& node, const Pass& pass, std::size_t items, MatrixView x, float* memory) const {
+  if (pass.absent(node)) return {memory + layout_.zeros, 0};
+  const auto rows_of = [&](std::int32_t source) -> MatrixView {
+    if (source == kEngineInput) return {x.data + node.first_column, x.ld};
+    const auto i = static_cast<std::size_t>(source);
+    return {memory + layout_.outputs[i], node.layer->padded_size(nodes[i].layer->size)};
+  };
+  if (node.sources.size() == 1) return rows_of(node.sources[0]);
+  const std::size_t ld = node.layer->padded_size(node.layer->inputs);
+  float* to = memory + layout_.joined;
+  for (const std::int32_t source : node.sources) {
+    const MatrixView rows = rows_of(source);
+    const std::size_t width = size_of(source);
+    for (std::size_t r = 0; r < items; ++r) std::memcpy(to + r * ld, rows.data + r * rows.ld, width * sizeof(float));
+    to += width;
+  }
+  return {memory + layout_.joined, ld};
+}
+
 void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_t count, const Pass& pass,
                       Workspace& workspace) const {
   Progress progress = {args, sequences, count, 0};
   load_states(progress, *this, pass, workspace);
-  if (!pass.absent) store_step_counts(progress, workspace);
+  const bool has_inputs = pass.from == 0, has_outputs = pass.to + 1 == delays_.size();
+  if (has_inputs) store_step_counts(progress, workspace);
   float* const memory = workspace.memory.data();
-  const std::size_t input_row = layers.front()->padded_size(inputs);
+  const std::size_t input_row = nodes[0].layer->padded_size(inputs), output_row = nodes[0].layer->padded_size(outputs);
   while (progress.step < sequences[0].length) {
     while (progress.sequences[progress.count - 1].length <= progress.step) --progress.count;
     const Chunk chunk = next_chunk(progress, workspace);
     const std::size_t entry = args.entry(sequences[0], chunk.first);
     const bool contiguous = is_contiguous(progress, chunk);
     MatrixView x = {memory + layout_.input, input_row};
-    if (pass.absent)
-      x = {memory + layout_.zeros, 0};
-    else if (contiguous && input_row == inputs)
+    if (has_inputs && contiguous && input_row == inputs)
       x.data = static_cast<const float*>(args.x) + entry * inputs;
-    else
+    else if (has_inputs)
       gather(progress, chunk, inputs * sizeof(float), memory + layout_.input, input_row);
-    const bool in_place = contiguous && args.per_step && !pass.silent && layers.back()->padded_size(outputs) == outputs;
-    for (std::size_t i = pass.absent ? pass.first : first_; i < pass.end; ++i) {
-      const Layer& layer = *layers[i];
+    const bool in_place = contiguous && args.per_step && has_outputs && output_row == outputs;
+    float* out = nullptr;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const Node& node = nodes[i];
+      if (node.folded || !pass.runs(node)) continue;
+      const Layer& layer = *node.layer;
       const std::size_t ld = layer.padded_size(layer.size);
-      const bool last = i + 1 == layers.size();
-      float* const out = last && in_place ? args.out + entry * outputs : memory + layout_.outputs[i];
+      const bool last = i + 1 == nodes.size();
+      out = last && in_place ? args.out + entry * outputs : memory + layout_.outputs[i];
       const Tile tile = {workspace.past_steps, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
-      layer.run(chunk, tile, x, out);
-      x = {out, ld};
-      if (layer.add >= 0)
-        kernels.add(chunk.items, ld, kBroadcastNone, x, {memory + layout_.outputs[layer.add], ld}, out, ld);
+      layer.run(chunk, tile, input_of(node, pass, chunk.items, x, memory), out);
+      if (node.add >= 0 && !pass.silent(node))
+        kernels.add(chunk.items, ld, kBroadcastNone, {out, ld}, {memory + layout_.outputs[node.add], ld}, out, ld);
     }
-    if (!in_place && !pass.silent) scatter(progress, chunk, outputs, x.data, x.ld);
+    if (has_outputs && !in_place) scatter(progress, chunk, outputs, out, output_row);
     progress.step += chunk.steps;
   }
 }
@@ -134,7 +156,7 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
 void Engine::run(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads,
                  Workspace& workspace) const {
   if (look_ahead) return run_passes(args, sequences, count, threads, workspace);
-  run_pass(args, sequences, count, threads, {0, layers.size(), false, false}, workspace);
+  run_pass(args, sequences, count, threads, {0, 0}, workspace);
 }
 
 void Engine::run_pass(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads, const Pass& pass,

@@ -28,7 +28,7 @@ class Embed final : public Layer {
       for (std::size_t k = 1; k < ids_; ++k) add_row(id(x, i, k), out);
     }
   }
-  std::size_t ids() const override { return ids_; }
+  std::vector<IdUse> ids() const override { return std::vector<IdUse>(ids_, IdUse::kRow); }
   bool looks_up() const override { return ids_ == 1; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     for (std::size_t r = first; r < first + count; ++r, out += padded_size(size)) {

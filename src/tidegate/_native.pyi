@@ -1,4 +1,4 @@
-"""The native engine: a chain of layers, run by the kernels of one instruction set (the "target").
+"""The native engine: a graph of layers, run by the kernels of one instruction set (the "target").
 
 Arrays are passed through the buffer protocol; they must be C-contiguous and have exactly the dtype named. A wrong
 dtype raises TypeError; a wrong shape, value or layout, or arrays that overlap, raise ValueError. Nothing is changed
@@ -173,7 +173,7 @@ def train_adamw(
     """
 
 class Engine:
-    """A chain of layers: add them in order, call `finish()`, then run it from any thread.
+    """A graph of layers: add them in order, call `finish()`, then run it from any thread.
 
     Adding a layer copies its weights. add: the index of an earlier layer whose output is added to this layer's; -1 for
     none.
@@ -191,7 +191,7 @@ class Engine:
 
     @property
     def inputs(self) -> int:
-        """F; with ids, their number at each step. 0 before finish()."""
+        """F; with ids, the number of columns at each step. 0 before finish()."""
 
     @property
     def outputs(self) -> int:
@@ -202,7 +202,7 @@ class Engine:
         """A, the steps that an output is late, as the layers look ahead. 0 before finish()."""
 
     def embed(self, weight: Float32, add: int = -1, ids: int = 1) -> None:
-        """Add an embedding, as the first layer: the sum of the rows of weight [V, E] of a step's ids, in order.
+        """Add an embedding: the sum of the rows of weight [V, E] of a step's ids, in order.
 
         The engine's input is then int32 ids: [T, B], or [T, B, ids] with more than one at each step.
         """
@@ -297,6 +297,12 @@ class Engine:
 
         tensors: flat, in the program's order. inputs: the width of the input; with ids, the rows of the tables.
         state_offsets, in bytes, and state_sizes: one for each state. ahead: how many later steps an output reads.
+        """
+
+    def connect(self, sources: Sequence[int], first_column: int = 0) -> None:
+        """Set what the layer that was added last reads: earlier layers, joined in order, or -1, the engine's input.
+
+        Without sources it reads the layer before. first_column: the first of the columns of ids that it reads.
         """
 
     def finish(self) -> None:

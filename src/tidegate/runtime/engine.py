@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from .precision import COMPUTE_BF16, FLOAT32, resolve_precision
 
 Tensors = dict[str, Any]
 Offsets = dict[str, int]
+NO_COLUMNS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def resolve_target(target: str | None, precision: str = FLOAT32) -> str:
@@ -101,10 +103,17 @@ def compile(
     return build_engine(bind_tensors(model), resolve_options(target, fused, weights, compute), spare=spare)
 
 
-def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 0, spare: int = 0) -> _native.Engine:
+def build_engine(
+    layers: list[BoundLayer],
+    options: EngineOptions,
+    first: int = 0,
+    spare: int = 0,
+    columns: Mapping[str, int] = NO_COLUMNS,
+) -> _native.Engine:
     """Build the engine of layers that run step by step.
 
-    first: the index in the model of the first of them. spare: see `compile`.
+    first: the index in the model of the first of them. spare: see `compile`. columns: the first column of the ids that
+    layers read, by the name of their source; 0 for a name that is not there.
     """
     schema = state_schema([bound.layer for bound in layers])
     with engine_errors("state"):
@@ -115,6 +124,9 @@ def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 
         with engine_errors(f"layers[{first + i}]"):
             build = BUILDERS.get(type(layer), add_program) if options.fused else add_program
             build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
+            sources = getattr(layer, "sources", None) or ()
+            first_column = columns.get(sources[0], 0) if sources and layer.ids else 0
+            engine.connect([-1 if isinstance(source, str) else source for source in sources], first_column)
     with engine_errors("layers"):
         engine.finish()
     return engine

@@ -65,8 +65,11 @@ class Sample:
 
     def inputs(self, rng: np.random.Generator, T: int, B: int) -> np.ndarray:
         if self.program.ids:
-            shape = (T, B) if self.program.ids == 1 else (T, B, self.program.ids)
-            return rng.integers(0, self.program.inputs, shape).astype(np.int32)
+            ids = rng.integers(0, self.program.inputs, (T, B, self.program.ids)).astype(np.int32)
+            taken = {ins.args[1] for ins in self.program.instructions if ins.name == "take"}
+            for k in set(range(self.program.ids)) - taken:
+                ids[rng.random((T, B)) < 0.3, k] = -1
+            return ids[..., 0].copy() if self.program.ids == 1 else ids
         return rng.standard_normal((T, B, self.program.inputs)).astype(np.float32)
 
     def reference(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +133,10 @@ class Maker:
             x = self.emit("input")
             self.exact.append(x)
             return x
-        return self.emit("take", self.tensor(self.width, self.size()), int(self.rng.integers(self.ids)))
+        table = self.tensor(self.width, self.size())
+        if self.ids > 1 and self.rng.random() < 0.5:
+            return self.emit("bag", table)
+        return self.emit("take", table, int(self.rng.integers(self.ids)))
 
     def reshape(self, value: Value, shape: Shape) -> Value:
         return value if self.shape(value) == shape else self.emit("reshape", value, shape)

@@ -216,6 +216,9 @@ class Engine:
     def softmax(self, size: int, add: int = -1) -> None:
         self.add("softmax", size, add)
 
+    def connect(self, sources: Any, first_column: int = 0) -> None:
+        self.add("connect", np.array(sources, np.int32), first_column)
+
     def finish(self) -> None:
         self.add("finish")
         self.add("about")

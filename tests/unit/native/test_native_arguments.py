@@ -147,12 +147,12 @@ def test_the_builder_refuses():
     engine = new()
     engine.dense(zeros(3, 2), zeros(3), "none")
     engine.dense(zeros(3, 4), zeros(3), "none")
-    with pytest.raises(ValueError, match=r"layer 1 \(dense\): expects 4 inputs, the layer before has 3 outputs"):
+    with pytest.raises(ValueError, match=r"layer 1 \(dense\): expects 4 inputs, layer 0 has 3 outputs"):
         engine.finish()
     engine = new()
     engine.softmax(3)
     engine.embed(zeros(9, 3))
-    with pytest.raises(ValueError, match=r"layer 1 \(embed\): embed must be the first layer"):
+    with pytest.raises(ValueError, match=r"layer 1 \(embed\): takes ids, so it must read the engine's input"):
         engine.finish()
     engine = new()
     engine.softmax(3)

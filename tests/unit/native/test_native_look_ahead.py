@@ -149,7 +149,10 @@ def test_adding_an_earlier_output_is_refused() -> None:
     engine = small_engine()
     add_conv(engine, 1, 0, -1)
     add_conv(engine, 3, 1, 8, add=0)
-    with pytest.raises(ValueError, match=r"layer 1 \(conv\): cannot add layer 0, because a layer between them looks"):
+    sentence = (
+        r"layer 1 \(conv\): its own output is 1 step late, so it cannot add that of layer 0, which is 0 steps late"
+    )
+    with pytest.raises(ValueError, match=sentence):
         engine.finish()
 
 
