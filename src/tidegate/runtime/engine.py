@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _native
 from ..document import state_schema
+from ..document.graph import find_ports
 from ..errors import ModelFileError, OptionError, TargetError, error_context
 from ..layers import Layer, state_names
 from ..layers.conv import Conv
@@ -100,7 +101,8 @@ def compile(
         raise OptionError(
             f"one engine cannot run this model, because {reason}; tidegate.runtime.make_runner runs whole inputs"
         )
-    return build_engine(bind_tensors(model), resolve_options(target, fused, weights, compute), spare=spare)
+    options = resolve_options(target, fused, weights, compute)
+    return build_engine(bind_tensors(model), options, spare=spare, columns=first_columns(model))
 
 
 def build_engine(
@@ -124,12 +126,18 @@ def build_engine(
         with engine_errors(f"layers[{first + i}]"):
             build = BUILDERS.get(type(layer), add_program) if options.fused else add_program
             build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
-            sources = getattr(layer, "sources", None) or ()
+            sources = layer.sources or ()
             first_column = columns.get(sources[0], 0) if sources and layer.ids else 0
             engine.connect([-1 if isinstance(source, str) else source for source in sources], first_column)
     with engine_errors("layers"):
         engine.finish()
     return engine
+
+
+def first_columns(model: Model) -> dict[str, int]:
+    """Return the first column of the ids of each port of the input, by its name in `sources`."""
+    (source,) = model.inputs.values()
+    return {name: port.first for name, port in find_ports(source).items()}
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Run a model with whole-window layers in stages, each over whole rows before the next begins.
 
-A stage is a run of consecutive layers that go step by step, in one engine, or one whole-window layer made of such
-engines: a bidirectional layer runs its backward half over each row in reverse, and final states are copied. The bits of
-a row therefore depend on nothing but the row.
+A stage is a run of consecutive layers that go step by step, each on the one before, in one engine; or one whole-window
+layer made of such engines: a bidirectional layer runs its backward half over each row in reverse, and final states are
+copied. The bits of a row therefore depend on nothing but the row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .. import _native
 from ..document import state_schema
 from ..errors import OptionError, error_context
-from ..layers import Layer, choose, final
+from ..layers import Layer, Source, choose, final, reads_of, sources_of
 from ..layers.bidirectional import DIRECTIONS, Bidirectional, select_direction
 from ..layers.conv import Conv
 from ..model import Model
@@ -90,7 +90,7 @@ def make_conv_stage(
     before: list[BoundLayer], layer: Conv, tensors: Tensors, options: EngineOptions, first: int
 ) -> StepStage:
     """Make the stage of a centred convolution, which is one that looks ahead."""
-    ahead = replace(layer, centred=False, add=None)
+    ahead = replace(layer, centred=False, add=None, sources=None)
     return StepStage([*before, BoundLayer(ahead, tensors)], options, first)
 
 
@@ -103,9 +103,14 @@ WHOLE: dict[type[Layer], Callable[..., Stage]] = {
 
 
 class StageOutput(NamedTuple):
-    """A stage and its output. last: the index of its last layer. add: that of an earlier layer to add, or None."""
+    """A stage and its output.
+
+    sources: what its first layer reads. last: the index of its last layer. add: that of an earlier layer to add, or
+    None.
+    """
 
     stage: Stage
+    sources: tuple[Source, ...]
     last: int
     add: int | None
 
@@ -117,7 +122,7 @@ class OfflineEngine:
     is late.
     """
 
-    __slots__ = ("_reason", "_stages", "fused_layers", "look_ahead", "outputs", "target")
+    __slots__ = ("_ports", "_reason", "_stages", "fused_layers", "look_ahead", "outputs", "target")
 
     def __init__(
         self,
@@ -128,7 +133,7 @@ class OfflineEngine:
         compute: str | None = None,
     ) -> None:
         options = resolve_options(target, fused, weights, compute)
-        self.target, self._reason = options.target, model.whole_window
+        self.target, self._reason, self._ports = options.target, model.whole_window, model.ports
         self._stages = list(build_stages(bind_tensors(model), options))
         self.outputs, self.look_ahead = self._stages[-1].stage.outputs, 0
         self.fused_layers = sorted(i for entry in self._stages for i in entry.stage.fused_layers)
@@ -167,11 +172,12 @@ class OfflineEngine:
 
     def run_stages(self, x: Array, lengths: Lengths, threads: int) -> Floats:
         """Return the outputs [T, B, outputs] of every step, zero past a row's length."""
-        outputs: dict[int, Floats] = {}
-        for stage, last, add in self._stages:
-            x = stage.run(x, lengths, threads)
-            outputs[last] = x = x if add is None else x + outputs[add]
-        return x
+        outputs: dict[Source, Array] = {name: np.ascontiguousarray(x[at]) for name, at in self._ports.items()}
+        for stage, sources, last, add in self._stages:
+            xs = [outputs[source] for source in sources]
+            y = stage.run(xs[0] if len(xs) == 1 else np.concatenate(xs, -1), lengths, threads)
+            outputs[last] = y if add is None else y + outputs[add]
+        return outputs[self._stages[-1].last]
 
 
 def make_runner(
@@ -198,29 +204,35 @@ def build_stages(layers: list[BoundLayer], options: EngineOptions) -> Iterator[S
                 make = choose(WHOLE, last, "has no code in the native engine")
             stage = make(before, last, tensors, options, first)
         else:
-            stage = StepStage([rebase_add(bound, first) for bound in layers[first:end]], options, first)
-        yield StageOutput(stage, end - 1, last.add if last.add is not None and last.add < first else None)
+            stage = StepStage([rebase(bound, first) for bound in layers[first:end]], options, first)
+        sources = sources_of(first, layers[first].layer)
+        yield StageOutput(stage, sources, end - 1, last.add if last.add is not None and last.add < first else None)
 
 
-def rebase_add(bound: BoundLayer, first: int) -> BoundLayer:
-    """Count the layer that this one adds from `first`, where its stage begins; drop one of an earlier stage."""
+def rebase(bound: BoundLayer, first: int) -> BoundLayer:
+    """Return a layer as it stands in a stage that begins at `first`: in a chain, without what is added from outside."""
     add = bound.layer.add
-    return bound._replace(layer=replace(bound.layer, add=None if add is None or add < first else add - first))
+    add = None if add is None or add < first else add - first
+    return bound._replace(layer=replace(bound.layer, sources=None, add=add))
 
 
 def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     """Split layers into stages: the first layer and the end of each.
 
-    A stage only gives the output of its last layer, so it ends at a layer whose output another stage adds, and at a
-    layer that adds the output of another stage. A layer that looks ahead is one too, as outputs of stages are never
-    late. A layer that takes ids joins a bidirectional layer behind it, which then looks up rows instead of multiplying.
+    A stage only gives the output of its last layer, so it ends at a layer whose output another stage reads or adds, and
+    at a layer that adds the output of another stage. A layer that looks ahead is one too, as outputs of stages are
+    never late. A layer that takes ids joins a bidirectional layer behind it, which then looks up rows instead of
+    multiplying.
     """
     cuts = {0, len(layers)} | {j for i, layer in enumerate(layers) if alone(layer) for j in (i, i + 1)}
+    for i, layer in enumerate(layers):
+        if (sources := sources_of(i, layer)) != (i - 1,):
+            cuts |= {i, *(j + 1 for j in sources if isinstance(j, int))}
     adds = [(layer.add, i) for i, layer in enumerate(layers) if layer.add is not None]
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
     looks_up = len(layers) > 1 and layers[0].ids > 0 and layers[1].both_directions
-    if looks_up and not any(add == 0 for add, _ in adds):
+    if looks_up and all(0 not in reads_of(i, layer) for i, layer in enumerate(layers) if i != 1):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))
 
