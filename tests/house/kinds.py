@@ -30,6 +30,8 @@ OTHERS = (
     ("layers/embed.py", ("ids",), "", "an option of the layer"),
     ("train/checkpoint.py", ("values",), "set(document)", "a key of a checkpoint"),
     ("formats/c/", ("norm",), "name", "an operation of programs"),
+    ("formats/c/", ("bag",), "name", "an operation of programs"),
+    ("tape/", ("bag",), "name", "an operation of programs"),
     ("nn/", ("softmax",), "model.layers[-1].ends_in", "a function"),
 )
 

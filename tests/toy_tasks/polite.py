@@ -1,4 +1,4 @@
-"""Tell whether a message is polite, and which of its words are long: a toy task with two outputs."""
+"""Tell whether a message is polite, and which of its words are long: a toy task with outputs of two layers."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "long": {
         "kind": "tags",
         "at": "step",
-        "part": [0, 2],
+        "from": "layers.3",
         "labels": ["short", "long"],
-        "scores": "logits",
+        "scores": "given",
         "scheme": None,
     },
     "polite": {
         "kind": "labels",
         "at": "end",
-        "part": [2, 4],
         "labels": ["no", "yes"],
         "scores": "logits",
         "calibration": None,
@@ -101,8 +100,10 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
     builder = Builder(None)
     builder.add("embed", rows=len(vocabulary), size=8)
     add_recurrences(builder, options.load_cell(), 8, None, "causal", 1)
-    builder.add("pool", over=["last", "mean", "max"])
-    builder.add("dense", size=4, activation="none")
+    builder.add("dense", size=2, activation="none")
+    builder.add("softmax")
+    builder.add("pool", over=["last", "mean", "max"], sources=(1,))
+    builder.add("dense", size=2, activation="none")
     order = np.arange(len(ids))
     return Polite(
         options=options,

@@ -136,9 +136,10 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
     engine = "kernel" if has_kernel(layer) else "operations"
     if layer.tapes:
         engine = "fused kernel" if i in predictor.fused_layers else "operations"
+    sources = "" if layer.sources is None else f", from {', '.join(map(str, layer.sources))}"
     return {
         "kind": layer.kind,
-        "what": layer.describe() + ("" if layer.add is None else f", plus layer {layer.add}"),
+        "what": layer.describe() + sources + ("" if layer.add is None else f", plus layer {layer.add}"),
         "parameters": sum(values.size for values in layer.select(model.tensors).values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,

@@ -168,16 +168,24 @@ class Network(transforms.NotScriptable):
         """Return whether a layer may give logits in place of its output, as no layer needs its probabilities."""
         return i in self.final and bool(self.layers[i].ends_in) and self.layers[i].add is None
 
+    def select_logits(self, body: BodyOutputs, source: Source) -> torch.Tensor:
+        """Return the packed output of a layer before a pool, or of an input; as logits where there can be."""
+        if isinstance(source, str) or not self.gives_logits(source):
+            return body.outputs[source]
+        layer = self.layers[source]
+        xs = [body.outputs[one] for one in sources_of(source, layer)]
+        return torch.as_tensor(layer.logits(TorchOps, self.weights(source), xs[0] if len(xs) == 1 else join(xs)))
+
     def run_logits(self, body: BodyOutputs) -> torch.Tensor:
         """Return the packed output of a model without a pool, with logits where there can be."""
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-            if self.gives_logits(i):
-                return torch.as_tensor(layer.logits(TorchOps, self.weights(i), x))
             return run_rows(layer, self.weights(i), x, body.how)
 
-        earlier = {source: y for source, y in body.outputs.items() if source not in self.final}
-        return walk(self.layers, {}, run, join, earlier=earlier, among=self.final)[self.last]
+        raw = {i: self.select_logits(body, i) for i in self.final if self.gives_logits(i)}
+        among = self.final.difference(raw)
+        earlier = {source: y for source, y in body.outputs.items() if source not in self.final} | raw
+        return walk(self.layers, {}, run, join, earlier=earlier, among=among)[self.last]
 
     def forward_heads(
         self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
@@ -212,7 +220,7 @@ class Network(transforms.NotScriptable):
         for i in self.after_pool:
             own = sources_of(i, self.layers[i]) if i in pools else ()
             for source in set(reads_of(i, self.layers[i])).difference(own, self.after_pool, earlier):
-                earlier[source] = select(body.outputs[source])
+                earlier[source] = select(self.select_logits(body, source) if logits else body.outputs[source])
         for i in pools:
             if self.after_pool.intersection(sources := sources_of(i, self.layers[i])):
                 raise ModuleError(f"layers[{i}] is a pool behind another pool, which torch has no code for")

@@ -127,7 +127,7 @@ def build_engine(
             build = BUILDERS.get(type(layer), add_program) if options.fused else add_program
             build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
             sources = layer.sources or ()
-            first_column = columns.get(sources[0], 0) if sources and layer.ids else 0
+            first_column = columns.get(str(sources[0]), 0) if sources and layer.ids else 0
             engine.connect([-1 if isinstance(source, str) else source for source in sources], first_column)
     with engine_errors("layers"):
         engine.finish()
