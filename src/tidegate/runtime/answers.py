@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from ..outputs.base import Answer, Answers, Context, Output
 from .compiled_model import Bytes, CompiledModel, Floats
+from .kept_steps import WAITS_FOR_END
 
 NO_CONTEXT: Final = Context()
-WAITS_FOR_END: Final = "this model reads whole messages; the answer comes at their end"
 
 
 def make_answer(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
 from .state import Bytes, State, read_step_count, write_step_count
+
+WAITS_FOR_END: Final = "this model reads whole messages; the answer comes at their end"
 
 Indices = npt.NDArray[np.int64]
 

@@ -23,8 +23,8 @@ from ..features.steps import LARGEST
 from ..inputs._read import to_float64
 from ..inputs.series import SeriesInput
 from ..outputs.forecast import Forecast, ForecastOutput
-from .answers import WAITS_FOR_END
 from .compiled_model import Bytes, CompiledModel
+from .kept_steps import WAITS_FOR_END
 from .state import read_step_count
 
 PATHS: Final = 100
