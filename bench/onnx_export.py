@@ -48,7 +48,7 @@ class ExactRuns:
         same = target.rewrite_grus(model)
         runs = [run_reference(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
         limits = [bound_sequence(same, run, target.activation_errors(model)) for run in runs]
-        self.names = list(runs[0].last) if model.streams[0] else []
+        self.names = [] if model.whole_window else list(runs[0].last)
         self.exact = [np.concatenate([run.outputs[-1], flatten_state(run.last)]) for run in runs]
         self.limits = [np.concatenate([bound.output, bound.state]) for bound in limits]
 
@@ -93,7 +93,8 @@ def make_cases(size: int) -> Any:
 def measure(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
     nodes = [form.op if (form := find_standard_node(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
-        mode: target.OnnxSession(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
+        mode: target.OnnxSession(model, mode)
+        for mode in (("sequence",) if model.whole_window else ("sequence", "step"))
     }
     rows = []
     for T in lengths:

@@ -63,7 +63,7 @@ def measure_seed(name: str, files: dict[str, Path], seed: int, options: dict[str
         spent = time.perf_counter() - start
         metrics = measure(out, str(files["test"])).as_dict()
         predictor, streamed = load(out, threads=1), dict[str, float]()
-        if predictor.model.streams[0]:
+        if not predictor.model.whole_window:
             streamed = measure_stream(predictor, read_table(files["test"], ["tokens"]).column("tokens"))
         figures = {key: metrics[key] for key in ("rows", *FIGURES, "unseen_tags")}
         return {"seed": seed, **figures, **streamed, "wall_seconds": spent, "bytes": os.path.getsize(out)}

@@ -11,6 +11,7 @@ MAX_WIDTH: Final = 1 << 20
 MAX_IDS: Final = 64  # of a step
 MAX_VOCABULARY: Final = 1 << 26
 MAX_STATE_BYTES: Final = 16 << 20
+KEPT_STEPS: Final = 1024  # of a message, until its end: what new files say, unless a state would be too large
 MAX_MEMORY_BYTES: Final = 32 << 20  # for the memory of a series
 MAX_STEP_NUMBERS: Final = 1 << 22
 MAX_WINDOW_NUMBERS: Final = 1 << 26

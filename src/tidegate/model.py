@@ -210,8 +210,13 @@ class Model:
         return streams["yes"], streams.get("because", "")
 
     @property
+    def keeps(self) -> int:
+        """How many steps of a message a stream keeps until its end, as layers read whole rows; else 0."""
+        return int(self._document["streams"].get("keeps", 0))
+
+    @property
     def whole_window(self) -> str:
-        """Why the layers cannot run step by step; "" if they can. With a window, the model streams in either case."""
+        """Why the layers cannot run step by step; "" if they can."""
         return whole_window(self._layers)
 
     @property
@@ -253,7 +258,8 @@ class Model:
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
-        yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state}) + b"\n"
+        kept = {"keeps": self.keeps} if self.keeps else {}
+        yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state, **kept}) + b"\n"
 
     def _hash(self, which: str, parts: Callable[[], Iterator[Any]]) -> str:
         if which not in self._hashes:

@@ -103,6 +103,9 @@ def valid_state(model: str = "classifier", **options: int) -> bytes:
     elif model == "seasonal":
         stream = predictor.stream()
         stream.push([[60.0, 11.0, 0.0]] * 3, time=["2026-01-01T00", "2026-01-01T01", "2026-01-01T02"])
+    elif model == "finals":
+        stream = predictor.stream()
+        stream.push([1, 2, 3])
     else:
         stream = predictor.stream()
         stream.push("the gate opens, the wat")

@@ -21,7 +21,7 @@ def test_the_valid_file_loads(tmp_path, forks, model):
     assert 5 < verdict.memory_mb < hostile.MEMORY_MB
 
 
-@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations"])
+@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations", "finals"])
 def test_the_valid_state_is_restored(tmp_path, forks, model):
     (tmp_path / "valid").write_bytes(hostile.valid(model))
     (tmp_path / "state").write_bytes(hostile.valid_state(model))

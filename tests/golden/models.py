@@ -120,6 +120,18 @@ def finals(H: int = 4, seed: int = 8) -> Parts:
     return assemble("classify", source, chain, {"gru": cells.load("gru").tape}, ["ebb", "flood"], seed)
 
 
+def listener(H: int = 4, seed: int = 10) -> Parts:
+    """Make a tagger of token ids that reads whole messages, so that a stream keeps their steps; check None."""
+    chain = [
+        {"kind": "embed", "rows": 6, "size": 3},
+        {**recurrent(3, H, "gru"), "kind": "bidirectional"},
+        {"kind": "dense", "inputs": 2 * H, "size": 3, "activation": "none"},
+    ]
+    tags = {"kind": "tags", "at": "step", "labels": ["B-tide", "I-tide", "O"], "scores": "logits", "scheme": "bio"}
+    tapes = {"gru": cells.load("gru").tape}
+    return assemble("tag", {"kind": "ids", "size": 6}, chain, tapes, None, seed, {"tags": tags})
+
+
 def seasonal(H: int = 5, seed: int = 5) -> Parts:
     """Make a forecaster with a window, a season, a calendar and a mask; document and tensors, check None."""
     transform = SeriesTransform(

@@ -88,7 +88,7 @@ def step(op, x, R, p, s):
 def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
     """Return the input [T, B, ...] and lengths [B], the first T; numbers past the length of a row are NaN."""
     random, entry = np.random.default_rng(seed), model.document["inputs"]["x"]
-    least = 0 if model.streams[0] else 1
+    least = 1 if model.whole_window else 0
     lengths = random.integers(least, T, B, dtype=np.int32, endpoint=True)
     lengths[0] = T
     if entry["kind"] == "text":
@@ -157,9 +157,9 @@ def check_pieces(model: Model, T: int, B: int) -> None:
 def check_all(model: Model) -> None:
     for T, B in BATCHES:
         check_sequence(model, T, B)
-        if model.streams[0]:
+        if not model.whole_window:
             check_steps(model, T, B)
-    if model.streams[0]:
+    if not model.whole_window:
         check_pieces(model, 7, 3)
 
 

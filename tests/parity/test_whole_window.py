@@ -17,9 +17,10 @@ from tidegate.layers.conv import Conv
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor
+from tidegate.runtime.kept_steps import KeptSteps
 from tidegate.runtime.offline import make_runner
 from tidegate.verify import attach, verify
-from tidegate.verify.native_target import run_cases
+from tidegate.verify.native_target import run_cases, verify_engine
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import build_model, sample
 from tidegate.verify.torch_target import verify_torch
@@ -183,4 +184,19 @@ def test_the_replay_is_whole_on_every_reader(chain: str) -> None:
     results = verify(attach(model_of(chain)))
     assert {r.target for r in results} >= {"oracle", "torch", *_native.targets()}
     assert [r for r in results if not r.ok] == []
-    assert {r.chunks for r in results if r.target in _native.targets()} == {None}
+    assert {r.chunks for r in results if r.target in _native.targets()} == {True}
+
+
+def test_pieces_that_a_stream_loses_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = attach(model_of("no pool"))
+    replay = Replay(model)
+    keep = KeptSteps.append
+    monkeypatch.setattr(KeptSteps, "append", lambda self, block, steps: keep(self, block, steps[:4]))
+    results = [verify_engine(replay, make_runner(model), _native.targets()[0], "fused")]
+    monkeypatch.undo()
+    few = Model({**model.document, "streams": {"yes": True, "keeps": 36}}, model.tensors)  # the check has 37 steps
+    results += [verify_engine(Replay(few), make_runner(few), _native.targets()[0], "fused")]
+    assert [(r.chunks, r.ok, r.verdict) for r in results] == [
+        (False, False, "its pieces differ from the whole"),
+        (None, True, "ok"),
+    ]

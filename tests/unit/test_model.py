@@ -57,20 +57,41 @@ def test_what_a_model_tells(parts):
 
 def test_why_a_model_does_not_stream():
     document, tensors = tagger()
-    document["streams"]["because"] = "it reads both directions"
-    assert Model(document, tensors).streams == (False, "it reads both directions")
-    assert [array["name"] for array in Model(document, tensors).state_schema] == ["steps"]
+    document["streams"] = {"yes": False, "because": "it reads both directions"}
+    model = Model(document, tensors)
+    assert (model.streams, model.keeps) == ((False, "it reads both directions"), 0)
+    assert [array["name"] for array in model.state_schema] == ["steps"]
 
 
-def test_a_file_streams_if_and_only_if_its_layers_do():
+def test_what_a_stream_keeps_of_whole_rows_is_a_part_of_its_schema():
+    document, tensors = tagger()
+    model, without = Model(document, tensors), {**document, "streams": {"yes": False, "because": "x"}}
+    assert (model.streams, model.keeps, document["streams"]) == ((True, ""), 1024, {"yes": True, "keeps": 1024})
+    fewer = Model({**document, "streams": {"yes": True, "keeps": 1023}}, tensors)
+    assert len({fewer.schema_hash, model.schema_hash, Model(without, tensors).schema_hash}) == 3
+    assert fewer.weights_hash == model.weights_hash == Model(without, tensors).weights_hash
+
+
+def test_a_file_streams_as_its_layers_do():
     document, tensors = tagger()
     document["streams"] = {"yes": True}
     reason = "its convolution looks 1 step ahead and it reads each input in both directions"
-    with pytest.raises(ModelFileError, match=f"streams.yes: is True; expected False, because {reason}"):
+    with pytest.raises(
+        ModelFileError, match=f"streams.yes: is True; expected False, because {reason}, or also 'keeps'"
+    ):
         Model(document, tensors)
+    most = ((16 << 20) - 8) // (4 * 3)
+    Model({**document, "streams": {"yes": True, "keeps": most}}, tensors)
+    for keeps in (0, most + 1, 2.0, True, "1"):
+        document["streams"] = {"yes": True, "keeps": keeps}
+        with pytest.raises(ModelFileError, match=rf"streams\.keeps: is {keeps!r}; expected an integer of 1 to {most}"):
+            Model(document, tensors)
     document, tensors = forecaster()
     document["streams"] = {"yes": False, "because": "x"}
     with pytest.raises(ModelFileError, match=r"streams\.yes: is False; expected True, as all of its layers run"):
+        Model(document, tensors)
+    document["streams"] = {"yes": True, "keeps": 9}
+    with pytest.raises(ModelFileError, match=r"streams: unknown key 'keeps'; expected yes"):
         Model(document, tensors)
 
 
@@ -129,7 +150,8 @@ def test_the_hashes_are_those_of_the_definition(parts):
             array = tensors[name]
             weights.update(text([name, kinds[str(array.dtype)], list(array.shape)]) + array.tobytes())
     tapes = {name: tape["state"] for name, tape in document["tapes"].items()}
-    schema = hashlib.sha256(text({"arrays": document["state"]["arrays"], "tapes": tapes}))
+    kept = {"keeps": 1024} if "keeps" in document["streams"] else {}
+    schema = hashlib.sha256(text({"arrays": document["state"]["arrays"], "tapes": tapes, **kept}))
     model = Model(document, tensors)
     assert model.weights_hash == weights.hexdigest()
     assert model.schema_hash == schema.hexdigest()

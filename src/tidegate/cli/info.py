@@ -108,8 +108,9 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "state_bytes": model.state_bytes,
         "memory_bytes": source.memory_bytes,
         "output_bytes": predictor.output_bytes,
+        "kept_bytes": predictor.kept_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
-        "streams": "yes" if yes else f"no, because {because}",
+        "streams": describe_streams(model.keeps) if yes else f"no, because {because}",
         "look_ahead": predictor.look_ahead,
         "target": predictor.target,
         "threads": predictor.threads,
@@ -177,6 +178,15 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
 
 
+def describe_streams(keeps: int) -> str:
+    """Say when the streams of a model answer. keeps: how many steps of a message they keep until its end.
+
+    >>> describe_streams(0), describe_streams(64)
+    ('yes', 'one answer at each end; keeps up to 64 steps')
+    """
+    return f"one answer at each end; keeps up to {keeps} step{'s'[: keeps != 1]}" if keeps else "yes"
+
+
 def describe_delay(steps: int) -> str:
     """Say how late the answers of a stream are; "" if they are not.
 
@@ -199,12 +209,12 @@ def describe_entry(source: Input) -> dict[str, Any]:
 
 def format_state(facts: dict[str, Any]) -> str:
     """Format the memory that a stream takes."""
-    if facts["streams"] != "yes":
+    if facts["streams"].startswith("no"):
         return "none, it does not stream"
-    block, memory, outputs = (facts[f"{what}_bytes"] for what in ("state", "memory", "output"))
-    parts = {"layers": block, "input": memory, "outputs": outputs}
-    shown = ", ".join(f"{size:,} for the {what}" for what, size in parts.items() if size)
-    return f"{sum(parts.values()):,} bytes per stream{f' ({shown})' * (memory + outputs > 0)}"
+    names = {"state": "the layers", "memory": "the input", "output": "the outputs", "kept": "the steps of a message"}
+    parts = {names[what]: facts[f"{what}_bytes"] for what in names}
+    shown = ", ".join(f"{size:,} for {what}" for what, size in parts.items() if size)
+    return f"{sum(parts.values()):,} bytes per stream{f' ({shown})' * (facts['state_bytes'] < sum(parts.values()))}"
 
 
 def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -22,8 +22,10 @@ each step ahead by column, and "quantiles". A tagger gives "tags" and "scores".
 A model without labels gives "values", and one with several outputs an object
 for each. Until the first result is possible these are null, and "reason" says
 why. If the model looks n steps ahead, a result is about the step n before the
-last one, whose number is "step"; those of the last steps come with "end". Every
-result is flushed at once.
+last one, whose number is "step"; those of the last steps come with "end". If it
+reads whole messages, as with --direction both, the one result of a message
+comes with "end"; a tagger's then has the tags of all words. Every result is
+flushed at once.
 """
 
 from __future__ import annotations
@@ -60,7 +62,12 @@ ADVICE = "correct the event, or skip bad events with --skip-bad"
 def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
     parser.add_argument("--all", action="store_true", help="give the scores of all labels, not only of the best")
-    parser.add_argument("--per-step", action="store_true", help='add "steps": a result for each step of the event')
+    parser.add_argument(
+        "--per-step",
+        action="store_true",
+        help='add "steps": a result for each step of the event; of a model that reads whole messages, for each step of '
+        "the message that it ends",
+    )
     parser.add_argument("--skip-bad", action="store_true", help="skip bad events and list them at the end")
     _precision.add_flags(parser)
 
@@ -96,7 +103,7 @@ class Streams:
 
     def __init__(self, predictor: Predictor, all_scores: bool = False, per_step: bool = False) -> None:
         (source,) = predictor.model.inputs.values()
-        self.source, self.pool = source, predictor.pool()
+        self.source, self.pool, self.predictor = source, predictor.pool(), predictor
         self.all_scores, self.per_step = all_scores, per_step
         self.series: dict[str | int, str | None] = {}  # of each open stream
 
@@ -127,17 +134,28 @@ class Streams:
         piece = event.get(self.source.event_key)
         result: dict[str, Any] = {key: event[key] for key in ("stream", "seq") if key in event}
         if self.per_step:
-            before = self.pool.scores(id)
+            keeps = self.predictor.model.keeps > 0
+            before = self.end_whole(event) if keeps and end else self.pool.scores(id)
             if piece is None:
                 steps = self.pool.end(id, per_step=True)
             else:
                 steps = self.pool.push_one(id, piece, end, event.get("time"), per_step=True)
-            result |= self.describe((steps or [before if end else self.pool.scores(id)])[-1])
+            if steps and not keeps:
+                result |= self.describe(steps[-1])
+            else:
+                result |= self.describe(before if end else self.pool.scores(id))
             result["steps"] = [self.describe(one) for one in steps]
         else:
             answer = self.pool.end(id) if piece is None else self.pool.push_one(id, piece, end, event.get("time"))
             result |= self.describe(answer)
         return {**result, "final": True} if end else result
+
+    def end_whole(self, event: dict[str, Any]) -> Answer:
+        """Return the answer about the whole message that an event ends, and leave the stream in the pool as it is."""
+        stream = self.predictor.stream(self.series_name(event))
+        stream.restore(self.pool.state(event["stream"]))
+        piece = event.get(self.source.event_key)
+        return stream.end() if piece is None else stream.push(piece, True, event.get("time"))
 
     def describe(self, answer: Answer) -> dict[str, Any]:
         """Return an answer for JSON, with the number of its step if answers are late."""

@@ -46,6 +46,8 @@ from .graph import (
     read_sources,
     with_sources,
 )
+from .streams import check_streams
+from .streams import streams_entry as streams_entry
 from .upgrade import read_format
 
 FORMAT: Final = 2
@@ -102,7 +104,8 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     width = layers[-1].width
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
-    _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
+    feeds_back = any(output.feeds_back for output in outputs.values())
+    check_streams(document["streams"], layers, source.rows is not None, feeds_back)
     _check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
@@ -148,7 +151,9 @@ def assemble(
         "decoders": {},
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
         "state": state_schema(joined),
-        "streams": streams_entry(joined, input_room.starts_anew(inputs[INPUT])),
+        "streams": streams_entry(
+            joined, input_room.starts_anew(inputs[INPUT]), any(map(output_room.feeds_back, outputs.values()))
+        ),
         "provenance": provenance,
         "check": None,
     }
@@ -184,19 +189,6 @@ def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
     if whole_window(layers):
         arrays, offset = arrays[:1], 8
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
-
-
-def streams_entry(layers: Sequence[Layer], starts_anew: bool = False) -> dict[str, Any]:
-    """Say whether layers can stream, as in the key `streams`.
-
-    starts_anew: whether all rows of an answer are run again at each push, as those of a window are. Then layers that
-    read whole rows can stream.
-
-    >>> streams_entry([parse("softmax", {"size": 2}, 2, {})])
-    {'yes': True}
-    """
-    reason = whole_window(layers)
-    return {"yes": False, "because": reason} if reason and not starts_anew else {"yes": True}
 
 
 @contextmanager
@@ -333,21 +325,6 @@ def _check_state(value: Any, computed: dict[str, Any]) -> None:
 def _is_same_json(a: Any, b: Any) -> bool:
     """Compare two values as JSON text: like the hashes, this tells 1 from 1.0 and from True."""
     return canonical(a) == canonical(b)
-
-
-def _check_streams(value: Any, computed: dict[str, Any]) -> None:
-    """Check that the file says the same as `computed`, from its layers and input; the reason may be worded freely."""
-    check_object("streams", value)
-    if type(value.get("yes")) is not bool:
-        raise ModelFileError(f"streams.yes: is {show(value.get('yes'))}; expected true or false")
-    if value["yes"]:
-        check_keys("streams", value, "yes")
-    else:
-        check_keys("streams", value, "yes", "because")
-        check_text("streams.because", value["because"])
-    if value["yes"] != computed["yes"]:
-        why = f"because {computed['because']}" if "because" in computed else "as all of its layers run step by step"
-        raise ModelFileError(f"streams.yes: is {show(value['yes'])}; expected {show(not value['yes'])}, {why}")
 
 
 def _count_floats(arrays: list[dict[str, Any]]) -> int:

@@ -163,6 +163,10 @@ class Input(ABC):
     def finish(self, state: Any) -> tuple[Steps, Any]:
         """Return the steps that the end of a message completes, and the last state before `reset`. Raises DataError."""
 
+    def pending_steps(self, state: Any) -> int:
+        """Return how many steps more the end of a stream's message could complete."""
+        return 0
+
     @abstractmethod
     def push_many(
         self, x: Any, ids: Sequence[Hashable], find_state: Callable[[Hashable], Any], times: Any = None
@@ -261,6 +265,9 @@ class PlainInput(Input):
     def finish(self, state: bytes) -> tuple[Steps, bytes]:
         each = (self.features,) if self.features is not None else (self.ids,) if self.ids > 1 else ()
         return Steps(np.zeros((0, *each), np.int32 if self.features is None else np.float32), 0), b""
+
+    def pending_steps(self, state: bytes) -> int:
+        return 1 if state else 0
 
     def push_many(
         self, x: Any, ids: Sequence[Hashable], find_state: Callable[[Hashable], Any], times: Any = None

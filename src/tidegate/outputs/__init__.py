@@ -48,6 +48,16 @@ def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Outpu
     return output
 
 
+def feeds_back(entry: Mapping[str, Any]) -> bool:
+    """Return whether the answers of a valid entry run the graph beyond the last step; see `Output.feeds_back`.
+
+    >>> feeds_back({"kind": "values", "at": "step", "labels": None})
+    False
+    """
+    module = importlib.import_module(f"{__name__}.{entry['kind']}")
+    return hasattr(module, "feeds_back") and bool(module.feeds_back(entry))
+
+
 def make_entry(labels: Sequence[str] | None, ends_in: str) -> dict[str, Any]:
     """Make the entry of labels, or of plain numbers without labels, all but `from`.
 

@@ -48,6 +48,11 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     return ForecastOutput(name, entry, width)
 
 
+def feeds_back(entry: Mapping[str, Any]) -> bool:
+    """Return whether the head of an entry gives one step ahead, which is fed back for the next."""
+    return bool(entry["head"] == "autoregressive")
+
+
 def make_entry(transform: SeriesTransform, of: str) -> dict[str, Any]:
     """Make the entry of what a transform forecasts, all but `from`. of: the name of its series among the inputs.
 
@@ -102,7 +107,7 @@ class ForecastOutput(Output):
         self.of: str = entry["of"]
         self.columns: list[str] = list(entry["columns"])
         self.spec = ForecastSpec(entry["horizon"], tuple(entry["quantiles"]), entry["head"])
-        self.feeds_back = self.spec.head == "autoregressive"
+        self.feeds_back = feeds_back(entry)
 
     def describe(self) -> list[tuple[str, str]]:
         how = "one after another, each fed back" if self.feeds_back else "all at once"

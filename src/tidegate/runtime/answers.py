@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..outputs.base import Answer, Answers, Context, Output
-from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
+from .compiled_model import Bytes, CompiledModel, Floats
+from .kept_steps import WAITS_FOR_END
 
 NO_CONTEXT: Final = Context()
 
@@ -26,11 +27,14 @@ def make_answer(
     values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
     layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
     all_values: those after each step [T, width], for outputs whose answer about a whole input has every step. late: how
-    many steps before the last one it is about, if the layers look ahead; by default as many as these, or 0 at the end.
+    many steps before the last one it is about, if answers come late; by default as many as the layers look ahead, or 0
+    at the end, where one about a message that the layers read whole is about all of it.
     """
     source = compiled.source
     reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
-    if compiled.look_ahead and all_values is None and not reason:
+    if compiled.kept is not None and late is None:
+        reason = reason if reason or ended else WAITS_FOR_END
+    elif compiled.delay and all_values is None and not reason:
         late = late if late is not None else 0 if ended else compiled.look_ahead
         if count > late:
             return make_answers(compiled, values, state, block, "", scaling, None).at_step(count - 1 - late)
@@ -38,19 +42,6 @@ def make_answer(
     if compiled.output is not None and all_values is None and not compiled.output.scales and not compiled.memories:
         return compiled.output.answer(values, NO_CONTEXT, reason)  # at once, as a push waits for it
     return make_answers(compiled, values, state, block, reason, scaling, all_values)
-
-
-def make_late_answers(compiled: CompiledModel, block: Bytes, late: Floats, state: Any) -> list[Answer]:
-    """Return the answers that follow the end of a message, about its last steps.
-
-    block: the state of the layers there. late: the values, as `CompiledModel.run_ends` gives them. state: of the input.
-    """
-    block, count, answers = block.copy(), read_step_count(block), list[Answer]()
-    for k, values in enumerate(late):
-        if compiled.memories:
-            compiled.follow(block, values[None])
-        answers.append(make_answer(compiled, values, count, state, block, True, late=len(late) - 1 - k))
-    return answers
 
 
 def explain_wait(missing: int, ahead: int) -> str:

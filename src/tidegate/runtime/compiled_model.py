@@ -16,15 +16,15 @@ from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Steps
 from ..model import Model
 from .engine import resolve_target
+from .kept_steps import KeptSteps
 from .offline import make_runner
 from .precision import resolve_precision
-from .state import State, make_initial
+from .state import State, make_initial, read_step_count, write_step_count
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
-STEPS: Final = Struct("=q")
 MEMORY: Final = Struct("=q")  # what a stream remembers of an output
 MOST_THREADS: Final = 16
 FEW_ROWS: Final = 4  # fewer are followed sooner one by one
@@ -61,20 +61,25 @@ class CompiledModel:
     A copy is the same object. A pickle contains the model and the arguments, so a target that was not named is
     selected again when the pickle is loaded.
 
-    runner: runs whole inputs. engine: runs step by step; it is the runner if the model streams, and missing otherwise.
-    initial: uint8 [state_bytes], the state before the first step. source: the input; takes_one_id: each of its
-    steps is one id.
+    runner: runs whole inputs. engine: runs step by step; it is the runner if the layers do, and missing otherwise.
+    initial: uint8 [state_bytes], the state before the first step; initial_row: the part of it that whole inputs need.
+    source: the input; step_shape: of one of its steps; takes_one_id: each is one id.
     outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
-    look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones.
+    look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
+    stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
+    many steps an answer can wait for, for one of these reasons.
     feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
     what a stream remembers of an output, behind the state of the layers, by the output's name.
     """
 
     __slots__ = (
         "arguments",
+        "delay",
         "engine",
         "feeds_back",
         "initial",
+        "initial_row",
+        "kept",
         "look_ahead",
         "memories",
         "model",
@@ -84,6 +89,7 @@ class CompiledModel:
         "runner",
         "schema",
         "source",
+        "step_shape",
         "takes_one_id",
         "target",
         "threads",
@@ -109,6 +115,8 @@ class CompiledModel:
         self.runner = make_runner(model, self.target, True, weights, compute, spare)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.takes_one_id = source.features is None and source.ids == 1
+        numbers = source.ids if source.features is None else source.features
+        self.step_shape = () if self.takes_one_id else (numbers,)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
@@ -119,8 +127,19 @@ class CompiledModel:
             {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
             for name, at in self.memories.items()
         ]
-        self.initial = make_initial(self.schema, model.state_bytes + spare)
-        self.initial.flags.writeable = False  # streams share it
+        size, self.kept = model.state_bytes + spare, None
+        self.initial_row = make_initial(self.schema, size)
+        if model.keeps:
+            self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
+            self.schema.append(self.kept.describe())
+        self.delay = model.keeps or self.look_ahead
+        self.initial = self.initial_row if self.kept is None else make_initial(self.schema, self.kept.end)
+        self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
+
+    @property
+    def step_dtype(self) -> str:
+        """The type of what a step consists of: ids or numbers."""
+        return "int32" if self.source.features is None else "float32"
 
     def __copy__(self) -> CompiledModel:
         return self
@@ -145,13 +164,18 @@ class CompiledModel:
 
     # ---- runs
 
-    def advance(self, block: Bytes, values: Floats, steps: Steps) -> tuple[Bytes, Floats, Any]:
+    def advance(self, block: Bytes, values: Floats, steps: Steps, state: Any) -> tuple[Bytes, Floats, Any]:
         """Return a stream's block and last values after steps, and what the input gives outputs if it made rows anew.
 
         A single step is stepped, several are run as a batch of one, with the same bits. A restart is run from the
-        initial state, and the block only counts its steps. Raises DataError for too many steps.
+        initial state, and the block only counts its steps. Layers that read whole rows run at the end of the message,
+        so until then the block keeps its steps. state: that of the input after them. Raises DataError for too many
+        steps.
         """
         rows, number, restart = steps
+        if self.kept is not None:
+            self.require_room(read_step_count(block) + number, state)
+            return self.kept.append(block, rows) if number else block, values, None
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
@@ -175,6 +199,14 @@ class CompiledModel:
         self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
         return block, values, None
 
+    def require_room(self, steps: int, state: Any) -> None:
+        """Raise DataError unless a message of so many steps can be kept, and those that its end would complete.
+
+        state: that of the input after them. Does nothing for a model that keeps no steps.
+        """
+        if self.kept is not None:
+            self.kept.require_room(steps + self.source.pending_steps(state))
+
     def run_each(self, block: Bytes, rows: npt.NDArray[Any], values: Floats) -> Floats:
         """Run steps of one stream, changing its block, and return the last values; outputs follow each step.
 
@@ -194,30 +226,6 @@ class CompiledModel:
     def first_answer(self, before: int, steps: int) -> int:
         """Return the first of some steps that gives an answer, after `before` others; as many as there are for none."""
         return min(steps, max(0, self.look_ahead - before))
-
-    def finish_block(self, block: Bytes, values: Floats) -> tuple[Bytes, Floats]:
-        """Do `advance` for the end of a message: return the block and the values of its last step."""
-        (late,) = self.run_ends(block[None])
-        if not len(late):
-            return block, values
-        if self.memories:
-            block = block.copy()
-            self.follow(block, late)
-        return block, late[-1]
-
-    def run_ends(self, blocks: Bytes) -> list[Floats]:
-        """Return what follows when B streams with these blocks end: the values of the last steps of each [n, width].
-
-        n: how many steps answers are late, or how many there were. The blocks stay as they are.
-        """
-        B = len(blocks)
-        ids = () if self.takes_one_id else (self.source.ids if self.source.features is None else self.source.features,)
-        x = np.empty((0, B, *ids), np.int32 if self.source.features is None else np.float32)
-        out = np.zeros((self.look_ahead, B, self.width), np.float32)
-        blocks = np.ascontiguousarray(blocks)
-        self.engine.run(x, np.zeros(B, np.int32), blocks, np.empty_like(blocks), out, True, self.threads, True)
-        counts = np.minimum(blocks[:, :8].copy().view(np.int64)[:, 0], self.look_ahead)
-        return [out[self.look_ahead - count :, b] for b, count in enumerate(counts.tolist())]
 
     def follow(self, block: Any, values: Floats) -> None:
         """Write into a block what a stream remembers of outputs after further steps. values: of each [T, width]."""
@@ -252,13 +260,13 @@ class CompiledModel:
         B, K, F = rows.shape
         out = np.empty((B, self.width), np.float32)
         if B == 1:
-            block = self.initial[None]
+            block = self.initial_row[None]
             steps = np.ascontiguousarray(rows.reshape(K, 1, F))
             self.runner.run(steps, lengths.astype(np.int32), block, block.copy(), out, False, self.threads, True)
             return out
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))
-            states = self.initial[None].repeat(x.shape[1], 0)
+            states = self.initial_row[None].repeat(x.shape[1], 0)
             counts = lengths[at : at + most].astype(np.int32)
             self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads, True)
         return out
@@ -288,24 +296,16 @@ class CompiledModel:
             memory, count = int(self.read_memory(state.block, name)[0]), self.outputs[name].memories
             if not 0 <= memory < count:
                 raise StateError(f"the state's outputs.{name}.memory is {memory}; expected 0 to {count - 1}")
-        return self.source.from_bytes(state.input_state, state.steps)
+        input_state = self.source.from_bytes(state.input_state, state.steps)
+        if self.kept is not None:
+            self.kept.check(state, self.source.pending_steps(input_state), self.source.size)
+        return input_state
 
 
 def recompile(model: Model, *arguments: Any) -> CompiledModel:
     """Compile a model from a pickle."""
     with error_context("the pickled model"):
         return CompiledModel(model, *arguments)
-
-
-def read_step_count(block: Any) -> int:
-    """Return how many steps a state block, uint8 [state_bytes], has seen."""
-    count: int = STEPS.unpack_from(block)[0]
-    return count
-
-
-def write_step_count(block: Any, steps: int) -> None:
-    """Write how many steps a state block, uint8 [state_bytes], has seen."""
-    STEPS.pack_into(block, 0, steps)
 
 
 @lru_cache

@@ -116,7 +116,7 @@ class StageOutput(NamedTuple):
 
 
 class OfflineEngine:
-    """A model that does not stream, compiled for one target. It never changes.
+    """A model that reads whole rows, compiled for one target. It never changes.
 
     `run` takes the arguments of `_native.Engine.run`, but starts from initial states only, and each row ends: no output
     is late.
@@ -188,7 +188,7 @@ def make_runner(
     compute: str | None = None,
     spare: int = 0,
 ) -> _native.Engine | OfflineEngine:
-    """Compile a model: to one engine if it streams, else to stages. Arguments and errors are those of `compile`."""
+    """Compile a model: to one engine if its layers run step by step, else to stages; see `compile`."""
     if model.whole_window:
         return OfflineEngine(model, target, fused, weights, compute)
     return compile(model, target, fused, weights, compute, spare)

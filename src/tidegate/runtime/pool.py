@@ -13,10 +13,10 @@ from ..errors import DataError, OptionError, TidegateError
 from ..inputs.base import Steps, new_tuple
 from ..outputs.base import Answer
 from .answers import make_answer
-from .compiled_model import CompiledModel, read_step_count
+from .compiled_model import CompiledModel
 from .pool_runs import PoolRuns
 from .rows import Content, Event
-from .state import State
+from .state import State, read_step_count
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
@@ -88,13 +88,15 @@ class Pool(PoolRuns):
 
         Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
         that has no answer yet, and `scores` says why. If the model looks n steps ahead, answers are about the step n
-        before. If the model has several outputs, returns a dict of such arrays, by name. Forecasts of an autoregressive
-        head are computed at once here, and when they are first read from `push`. Raises DataError.
+        before; if it reads whole messages, only their `end` gives one. If the model has several outputs, returns a dict
+        of such arrays, by name. Forecasts of an autoregressive head are computed at once here, and when they are first
+        read from `push`. Raises DataError.
         """
         keys, compiled = self._keys(ids), self._compiled
         with self._lock:
             self._roll_back()
             rounds = compiled.source.push_many(x, keys, self._find_input_state, times)
+            self._require_room(keys, rounds)
             rows = self._begin_rows(keys, input_states=any(one.states is not None for one in rounds))
             if len(rounds) == 1 and rounds[0].states is None:  # plain steps: each has an answer
                 out = self._step(rows, rounds[0].rows)
@@ -285,17 +287,22 @@ class Pool(PoolRuns):
         is_alone_in_round = compiled.feeds_back or bool(compiled.memories) or compiled.look_ahead > 0
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
+        counts: dict[Hashable, int] = {}  # of the steps that streams keep
         next_round: dict[Hashable, int] = {}
         position = -1
         try:
             for position, event in enumerate(events):
                 id, x, end, time = parse_event(event)
                 state = input_states[id] if id in input_states else self._find_input_state(id)
-                if per_step:
+                if per_step and compiled.kept is None:
                     parts, after = self._read_each(position, id, x, state, end, time)
                 else:
                     steps, after = source.push(x, state, time, end)
-                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False, False)),)
+                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False, per_step)),)
+                    if compiled.kept is not None:
+                        count = (counts[id] if id in counts else self._count_kept(id)) + steps.number
+                        compiled.require_room(count, after)
+                        counts[id] = 0 if end else count
                 input_states[id] = source.reset(after) if end else after
                 for part in parts:
                     number = next_round.get(id, 0)

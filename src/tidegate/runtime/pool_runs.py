@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..errors import error_context
 from ..inputs.base import Round
 from ..outputs.base import Answer, Output
-from .answers import make_answer, make_late_answers
-from .compiled_model import Floats, write_step_count
+from .answers import make_answer
+from .compiled_model import Floats
+from .ends import make_end_answer, make_end_answers, run_ends
 from .rows import Event, Indices, Rows
+from .state import write_step_count
 
 
 class PoolRuns(Rows):
-    """The rows of a pool, and how steps change them. All checks have come before."""
+    """The rows of a pool, and how steps change them. `_require_room` and all other checks come before."""
 
     # ---- one step of each of many streams
+
+    def _require_room(self, keys: Sequence[Hashable], rounds: Iterable[Round]) -> None:
+        """Raise DataError unless streams can keep the steps of these rounds, if they keep any."""
+        if self._compiled.kept is None:
+            return
+        counts: dict[Hashable, int] = {}
+        for one in rounds:
+            for k in one.keep.tolist():
+                id = keys[one.positions[k]]
+                counts[id] = (counts[id] if id in counts else self._count_kept(id)) + 1
+                state = one.states[k] if one.states is not None else self._find_input_state(id)
+                with error_context(f"stream {id!r}"):
+                    self._compiled.require_room(counts[id], state)
 
     def _apply_round(self, one: Round, rows: Indices, answers: Any) -> None:
         """Apply a round of steps to these rows [n], and put the answers of the ready ones into `answers`."""
@@ -25,6 +41,11 @@ class PoolRuns(Rows):
         for row, state in zip(rows.tolist(), one.states or (), strict=False):
             self._input_states[row] = state
         stepped, is_done = rows[one.keep], np.zeros(len(rows), bool)
+        if self._compiled.delay:
+            self._step(stepped, one.rows)
+            ready = np.flatnonzero(self._count_steps(rows) > self._compiled.delay)
+            self._put_answers(answers, one.positions[ready], rows[ready], None)
+            return
         if one.restart is None:
             runs: Iterable[tuple[Floats, Any]] = [(self._step(stepped, one.rows), None)]
             to_run = np.arange(len(one.keep))
@@ -93,7 +114,7 @@ class PoolRuns(Rows):
         }
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
-        ends = self._run_ends(batch, row_array) if compiled.look_ahead else {}
+        ends = self._run_ends(batch, row_array) if compiled.delay else {}
         for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
             position, _, steps, state, end, is_silent, per_step = event
             count = totals[row] = totals[row] + steps.number
@@ -104,11 +125,15 @@ class PoolRuns(Rows):
                 self._outputs[row] = values
                 write_step_count(block, count)
             if i in ends:
-                late = make_late_answers(compiled, block, ends[i], state)
-                if per_step and steps.number and count > compiled.look_ahead:
-                    late[:0] = [make_answer(compiled, values, count, state, block, late=compiled.look_ahead)]
-                answers += [(position, answer) for answer in (late if per_step else late[-1:])]
-            elif not is_silent and not (per_step and compiled.look_ahead and count <= compiled.look_ahead):
+                if per_step and steps.number and count > compiled.delay:
+                    late = compiled.look_ahead
+                    answers.append((position, make_answer(compiled, values, count, state, block, late=late)))
+                if per_step:
+                    each = make_end_answers(compiled, block, ends[i], state)
+                    answers += [(position, answer) for answer in each]
+                else:
+                    answers.append((position, make_end_answer(compiled, block, ends[i], state)))
+            elif not is_silent and not (per_step and compiled.delay and count <= compiled.delay):
                 answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
             if end:
                 self._reset(row)
@@ -128,7 +153,7 @@ class PoolRuns(Rows):
         ending = [i for i, event in enumerate(batch) if event.end]
         counts = self._count_steps(rows[ending])
         ending = [i for i, count in zip(ending, counts.tolist(), strict=True) if count]
-        found = self._compiled.run_ends(self._blocks[rows[ending]]) if ending else []
+        found = run_ends(self._compiled, self._blocks[rows[ending]]) if ending else []
         return dict(zip(ending, found, strict=True))
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:

@@ -82,7 +82,12 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial) - self.model.state_bytes
+        return len(self._compiled.initial_row) - self.model.state_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes for the steps that a stream keeps until the end of its message, as layers read whole rows."""
+        return len(self._compiled.initial) - len(self._compiled.initial_row)
 
     @property
     def look_ahead(self) -> int:

@@ -120,7 +120,7 @@ class ImputedSeries:
         if self.source.reach:
             yield from self.forecast_windows(ends)
             return
-        outputs = self.run_once(ends) if self.compiled.model.streams[0] else self.run_prefixes(ends)
+        outputs = self.run_prefixes(ends) if self.compiled.model.whole_window else self.run_once(ends)
         yield self.output.convert(outputs, self.transform.fixed_scaling(self.start.series, len(ends)))
 
     def forecast_windows(self, ends: Indices) -> Iterator[Floats]:

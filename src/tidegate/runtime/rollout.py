@@ -23,7 +23,9 @@ from ..features.steps import LARGEST
 from ..inputs._read import to_float64
 from ..inputs.series import SeriesInput
 from ..outputs.forecast import Forecast, ForecastOutput
-from .compiled_model import Bytes, CompiledModel, read_step_count
+from .compiled_model import Bytes, CompiledModel
+from .kept_steps import WAITS_FOR_END
+from .state import read_step_count
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
@@ -60,6 +62,8 @@ def forecast_stream(
     steps = read_step_count(block[0])
     if not source.is_ready(steps):
         return Forecast(None, spec.quantiles, columns, source.not_ready_reason(steps))
+    if compiled.kept is not None:
+        return Forecast(None, spec.quantiles, columns, WAITS_FOR_END)
     if not forecaster.feeds_back:
         return forecast_direct(compiled, output, input_state, horizon, known)
     if reason := source.not_continued_reason(input_state, known is not None, horizon):

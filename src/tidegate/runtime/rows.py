@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ..errors import DataError, StateError
 from ..inputs.base import Steps
 from .compiled_model import Bytes, CompiledModel, Floats
+from .state import read_step_count
 
 FIRST_ROWS: Final = 16
 EVICTED_SHARE: Final = 8  # the eighth of the streams that were used longest ago is found at once
@@ -268,6 +269,10 @@ class Rows:
         """Return the input state of an id, new or not."""
         return self._input_states[self._rows[id]] if id in self._rows else self._init_input_state(id)
 
+    def _count_kept(self, id: Hashable) -> int:
+        """Return how many steps of its message a stream keeps, new or not."""
+        return read_step_count(self._blocks[self._rows[id]]) if id in self._rows else 0
+
     def _reset(self, row: int) -> None:
         """Forget the message of a row's stream."""
         input_state = self._compiled.source.reset(self._input_states[row])
@@ -275,7 +280,7 @@ class Rows:
 
     def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:
         """Advance each row by one step and return the outputs [n, outputs]; a row may occur several times."""
-        if self._compiled.look_ahead:
+        if self._compiled.delay:
             return self._step_late(rows, steps)
         out = np.empty((len(rows), self._compiled.width), np.float32)
         if len(rows):
@@ -289,6 +294,9 @@ class Rows:
         """Do `_step` for a model whose answers are late; the outputs of a row are NaN while it has none."""
         compiled = self._compiled
         out = np.full((len(rows), compiled.width), np.nan, np.float32)
+        if compiled.kept is not None:
+            compiled.kept.append_each(self._blocks, rows, steps)
+            return out
         counts = dict(zip(rows.tolist(), self._blocks[rows, :8].view(np.int64)[:, 0].tolist(), strict=True))
         compiled.engine.step_many(rows, steps, self._blocks, out, compiled.threads)
         for row, values in zip(rows.tolist(), out, strict=True):

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import pairwise
+from struct import Struct
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,8 +26,13 @@ VERSION: Final = 1
 MAX_HEADER: Final = 1 << 20
 MAX_PENDING: Final = 32 << 20
 MAX_STEPS: Final = 1 << 62  # leaves room to count the steps that follow
-DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
+DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "int64": np.dtype("<i8"),
+    "int32": np.dtype("<i4"),
+    "float32": np.dtype("<f4"),
+}
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}
+STEPS: Final = Struct("=q")
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -154,6 +160,17 @@ def make_initial(schema: list[dict[str, Any]], size: int) -> Bytes:
     for array in schema:
         view_array(block, array)[...] = np.asarray(array.get("fill", 0), np.float64)
     return block
+
+
+def read_step_count(block: Any) -> int:
+    """Return how many steps a state block, uint8 [state_bytes], has seen."""
+    count: int = STEPS.unpack_from(block)[0]
+    return count
+
+
+def write_step_count(block: Any, steps: int) -> None:
+    """Write how many steps a state block, uint8 [state_bytes], has seen."""
+    STEPS.pack_into(block, 0, steps)
 
 
 def read_header(data: bytes) -> tuple[bytes, int]:

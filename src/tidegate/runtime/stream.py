@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import StateError, error_context
 from ..outputs.base import Answer
-from .answers import make_answer, make_late_answers
-from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
-from .state import State
+from .answers import make_answer
+from .compiled_model import Bytes, CompiledModel, Floats
+from .ends import make_end_answer, make_end_answers, run_ends
+from .state import State, read_step_count
 
 if TYPE_CHECKING:
     from ..outputs.forecast import Forecast
@@ -59,7 +60,9 @@ class Stream:
         that the piece completes.
 
         If the model looks n steps ahead, the answer after a step is about the step n before it, whose number is its
-        `step`, and the first n steps have none; at the end, the answers about the last steps follow.
+        `step`, and the first n steps have none; at the end, the answers about the last steps follow. If it reads whole
+        messages, there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives
+        it, and with per_step the list has an answer about each step of the message.
 
         Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """
@@ -71,10 +74,11 @@ class Stream:
                 return self._push_each(snapshot, x, end, time)
             block, values, state, successor = snapshot
             steps, state = compiled.source.push(x, state, time, end)
-            block, values, scaling = compiled.advance(block, values, steps)
-            if end and compiled.look_ahead:
-                block, values = compiled.finish_block(block, values)
-            answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
+            block, values, scaling = compiled.advance(block, values, steps, state)
+            if end and compiled.delay:
+                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            else:
+                answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
             after = reset_snapshot(compiled, state) if end else (block, values, state, {})
             if successor.setdefault(None, after) is not after:  # as in `_replace`, without its call
                 raise StateError(BUSY)
@@ -90,14 +94,18 @@ class Stream:
         compiled, answers = self._compiled, []
         block, values, _, _ = snapshot
         try:
-            pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
+            if compiled.kept is None:
+                pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
+            else:  # none of them has an answer yet
+                steps, after = compiled.source.push(x, snapshot[2], time, end)
+                pieces = [(steps, after)]
             for steps, state in pieces:
-                block, values, scaling = compiled.advance(block, values, steps)
-                count, late = read_step_count(block), compiled.look_ahead
+                block, values, scaling = compiled.advance(block, values, steps, state)
+                count, late = read_step_count(block), compiled.delay
                 if not late or count > late:
                     answers.append(make_answer(compiled, values, count, state, block, end, scaling, late=late))
-            if end and compiled.look_ahead:
-                answers += make_late_answers(compiled, block, compiled.run_ends(block[None])[0], after)
+            if end and compiled.delay:
+                answers += make_end_answers(compiled, block, run_ends(compiled, block[None])[0], after)
             self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
             return answers
         except BaseException:
@@ -109,10 +117,11 @@ class Stream:
         snapshot, compiled = self._newest(), self._compiled
         try:
             steps, state = compiled.source.finish(snapshot[2])
-            block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
-            if compiled.look_ahead:
-                block, values = compiled.finish_block(block, values)
-            answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
+            block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps, state)
+            if compiled.delay:
+                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            else:
+                answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
             self._replace(snapshot, reset_snapshot(compiled, state))
             return answer
         except BaseException:

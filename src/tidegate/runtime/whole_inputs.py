@@ -68,8 +68,12 @@ def require_answers(source: Input, inputs: list[WholeInput]) -> None:
             raise DataError(f"{source.noun} {i}: {has}; this model's window needs {source.steps_needed}")
 
 
-def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Results]:
-    """Run all inputs that have an answer, and yield what the layers give for them, in any order."""
+def run_inputs(compiled: CompiledModel, inputs: list[WholeInput], per_step: bool = False) -> Iterator[Results]:
+    """Run all inputs that have an answer, and yield what the layers give for them, in any order.
+
+    per_step: give the values after each step even if no output needs them.
+    """
+    per_step = per_step or any(output.per_step for output in compiled.outputs.values())
     source = compiled.source
     ready = [i for i, (steps, _) in enumerate(inputs) if source.is_ready(steps.number)]
     if source.rows is not None:
@@ -77,7 +81,7 @@ def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Re
         return
     lengths = [inputs[i][0].number for i in ready]
     for batch in split_batches(lengths, source.features or source.ids):
-        yield run_batch(compiled, inputs, [ready[i] for i in batch])
+        yield run_batch(compiled, inputs, [ready[i] for i in batch], per_step)
 
 
 def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[int]) -> Iterator[Results]:
@@ -91,16 +95,15 @@ def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[
         at += B
 
 
-def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int]) -> Results:
+def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int], per_step: bool) -> Results:
     """Run one batch of inputs together, padded to the longest."""
     rows = [inputs[i][0].rows for i in batch]
-    per_step = any(output.per_step for output in compiled.outputs.values())
     lengths = np.array([len(row) for row in rows], np.int32)
     T, B = int(lengths.max()), len(rows)
     x = np.zeros((T, B, *rows[0].shape[1:]), rows[0].dtype)
     for b, row in enumerate(rows):
         x[: len(row), b] = row
-    states = np.tile(compiled.initial, (B, 1))
+    states = np.tile(compiled.initial_row, (B, 1))
     blocks = np.empty_like(states)
     out = np.empty((T + compiled.look_ahead, B, compiled.width) if per_step else (B, compiled.width), np.float32)
     compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads, True)

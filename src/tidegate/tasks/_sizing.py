@@ -30,7 +30,7 @@ def resolve_classifier(
     """
     options = resolve(replace(options, hold_out=options.hold_out or default_hold_out(len(lengths))), lengths, classes)
     smoothing = 0.1 if options.label_separator is None else 0.0
-    prefix = 0.3 if options.direction == "causal" else 0.0  # a model that does not stream needs no early answers
+    prefix = 0.3 if options.direction == "causal" else 0.0  # a model that reads whole rows gives no early answers
     epochs = options.epochs or 0
     return replace(
         options,

@@ -72,7 +72,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.Series
     )
     direction: str = option(
         "causal",
-        "both: also read each message or series from its end, so that the model cannot stream",
+        "both: also read each message or series from its end, so that a stream answers only then",
         choices=("causal", "both"),
     )
     conv: int | None = option(

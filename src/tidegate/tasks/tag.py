@@ -70,7 +70,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
     direction: str = option(
         "causal",
         "causal: the recurrent layers read words in their order, and a stream answers as they come; both: in both "
-        "directions, which needs the whole text",
+        "directions, so that a stream answers at the end of a text",
         choices=("causal", "both"),
     )
     lookahead: int | None = option(

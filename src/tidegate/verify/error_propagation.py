@@ -39,7 +39,7 @@ class Trajectory(NamedTuple):
     """The reference run of one sequence.
 
     x: ids [T] or [T, ids], or numbers [T, features]. states: name -> [T, *shape], the state before each step (steps as
-    int64 [T, 1]); empty for a model that does not stream. last: name -> [*shape], the state after the last step.
+    int64 [T, 1]); empty for a model that reads whole rows. last: name -> [*shape], the state after the last step.
     outputs: float64 [T, O]; those that are late come from the end of the sequence.
     """
 

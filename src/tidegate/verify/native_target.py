@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import _native
+from ..runtime.kept_steps import KeptSteps
 from ..runtime.offline import OfflineEngine, make_runner
 from ..runtime.precision import FLOAT32, to_arguments
 from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
@@ -38,7 +39,7 @@ def verify_target(replay: Replay, target: str) -> Iterator[Result]:
 def verify_engine(
     replay: Replay, engine: _native.Engine | OfflineEngine, target: str, path: str, whole: list[Pair] | None = None
 ) -> Result:
-    """Run an engine whole and, if the model streams, in pieces and step by step.
+    """Run an engine whole and, if the model streams, in pieces; step by step too, if its layers run so.
 
     whole: the run as a whole, if it exists already.
     """
@@ -53,7 +54,19 @@ def verify_engine(
         )
         chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, pairs)) for pairs in parts)
         steps = replay.bound_steps(singles, target_errors(target, replay.precision))
+    elif max(map(len, replay.x)) <= replay.model.keeps:
+        kept = [run_kept(engine, replay.initial_state, x, replay.model.keeps) for x in replay.x]
+        chunks = list(map(to_bytes, whole)) == list(map(to_bytes, kept))
     return replay.compare(target, path, replay.to_answers(whole), replay.target_bounds(target), chunks, steps)
+
+
+def run_kept(engine: OfflineEngine, state: Array, x: Array, keeps: int) -> Pair:
+    """Return the pair of a stream's end: it keeps chunks of growing size in its state, and runs them at the end."""
+    kept = KeptSteps(keeps, x.shape[1:], x.dtype.name, state.shape[1])
+    block, at, size = np.zeros(kept.end, np.uint8), 0, 1
+    while at < len(x):
+        block, at, size = kept.append(block, x[at : at + size]), at + size, 2 * size + 1
+    return run_whole(engine, state, kept.read(block))
 
 
 def run_cases(replay: Replay, engine: _native.Engine | OfflineEngine) -> list[Pair]:

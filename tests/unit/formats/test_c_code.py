@@ -247,9 +247,9 @@ def test_letters_that_c_has_not() -> None:
     assert 0 < abs(output).min() < 1
 
 
-def test_a_model_that_does_not_stream_is_refused_in_its_own_sentence(tmp_path: Path) -> None:
+def test_a_model_of_whole_rows_is_refused_in_its_own_sentence(tmp_path: Path) -> None:
     model = attach(sample(features=3, size=4, direction="both"))
-    with pytest.raises(ModelFileError, match="streams: no, because .*both directions"):
+    with pytest.raises(ModelFileError, match="the layers have no step, because .*both directions; C code"):
         tidegate.export(model, "c", tmp_path / "a.c")
     assert list(tmp_path.iterdir()) == []
 

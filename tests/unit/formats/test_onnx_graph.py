@@ -67,7 +67,7 @@ def test_every_cell_passes_the_checker(cell: str, dialect: dict[str, str]) -> No
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_passes_the_checker(stack: str) -> None:
     model = sample(size=6, **STACKS[stack])
-    for mode in ("sequence", "step") if model.streams[0] else ("sequence",):
+    for mode in ("sequence",) if model.whole_window else ("sequence", "step"):
         graph_of(model, mode)
 
 
@@ -166,7 +166,7 @@ def test_weights_stand_once(cell: str) -> None:
 
 def test_a_step_of_a_model_that_needs_the_whole_is_refused() -> None:
     model = sample(size=6, features=3, direction="both")
-    with pytest.raises(OptionError, match="does not stream, because it reads each input in both directions"):
+    with pytest.raises(OptionError, match="the graph has no steps, because it reads each input in both directions"):
         format_onnx.encode(model, "step")
 
 
@@ -230,4 +230,4 @@ def test_the_command_refuses_a_step_of_what_does_not_stream(tidegate_without_tor
     attach(sample(features=3, size=6, direction="both")).save(tmp_path / "m.safetensors")
     done = tidegate_without_torch("export", tmp_path / "m.safetensors", "--to", "onnx", "--mode", "step")
     assert done.returncode == 2
-    assert "does not stream, because it reads each input in both directions; use mode sequence" in done.stderr
+    assert "the graph has no steps, because it reads each input in both directions; use mode sequence" in done.stderr

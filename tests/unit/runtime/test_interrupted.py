@@ -33,6 +33,10 @@ def text() -> Predictor:
     return Predictor(sample(size=6, over=("mean", "max")), threads=1)
 
 
+def whole() -> Predictor:
+    return Predictor(sample(size=6, direction="both"), threads=1)
+
+
 def numbers() -> Predictor:
     return Predictor(sample(features=3, size=6), threads=1)
 
@@ -136,6 +140,8 @@ STREAMS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Stream], Any]]]
     "window": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.push(3.0)),
     "ffill": (lambda: make_predictor(replace(ROLL, missing="ffill")), [1.0], lambda stream: stream.push([np.nan, 2.0])),
     "rolled": (lambda: make_predictor(ROLL), [1.0, 2.0], lambda stream: stream.push(3.0)),
+    "whole": (whole, "where is my ca", lambda stream: stream.push("rd, größe")),
+    "whole, end": (whole, "where is my ca", lambda stream: stream.push("rd, größe", end=True)),
     "end": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.end()),
     "reset": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.reset()),
 }
@@ -163,6 +169,7 @@ ROWS = [("a", [3.0, 4.0]), ("new", 1.0), ("b", 2.0, True), ("a", 5.0)]
 POOLS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Pool], Any]]] = {
     "text": (text, "where is my ca", lambda pool: pool.push(TEXTS)),
     "text, end": (text, "where is my ca", lambda pool: pool.end("b")),
+    "whole": (whole, "where is my ca", lambda pool: pool.push(TEXTS)),
     "numbers": (numbers, np.ones((2, 3)), lambda pool: pool.push([("a", np.ones((2, 3))), ("new", [1, 2, 3])])),
     "steps of numbers": (numbers, np.ones((2, 3)), lambda pool: pool.step(["b", "new", "b"], np.ones((3, 3)))),
     "fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda pool: pool.push(ROWS)),

@@ -191,8 +191,9 @@ def test_layers_that_add_an_earlier_output_run_whole() -> None:
     builder.add("dense", size=3, activation="none")
     builder.add("conv", size=3, width=3, ahead=1, activation="none", add=0)
     predictor = Predictor(build_model(builder.layers, 0, 2, None), "base")
-    assert predictor.model.streams == (False, "layers[1] adds an earlier output to one that looks ahead")
-    assert predictor.predict([np.ones((4, 2))]).shape == (1, 3)
+    assert predictor.model.whole_window == "layers[1] adds an earlier output to one that looks ahead"
+    x = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
+    assert predictor.stream().push(x, end=True).values.tobytes() == predictor.predict([x])[0].tobytes()
 
 
 @pytest.mark.parametrize("weights", ["float32", "bf16"])
@@ -204,3 +205,18 @@ def test_whole_texts_are_those_of_a_stream_that_ends(weights: str) -> None:
         assert stream.push(text, end=True).values.tobytes() == row.tobytes()
         pool.push([("a", piece) for piece in text])
         assert pool.end("a").values.tobytes() == row.tobytes()
+
+
+def test_steps_of_series_wait_in_a_pool_as_in_a_stream() -> None:
+    """Also steps that are dropped, which must not give an answer that is not there yet."""
+    transform = SeriesTransform(("a",), ("past",), missing="drop")
+    builder = Builder(transform.features)
+    builder.add("conv", size=3, width=3, ahead=2, activation="tanh")
+    builder.add("softmax")
+    predictor = Predictor(build_model(builder.layers, 0, transform.features, 3, transform), "base")
+    pool, stream = predictor.pool(), predictor.stream()
+    for value in (1.0, np.nan, 2.0, np.nan, 3.0, np.nan, 4.0):
+        found, expected = pool.step(["a"], [value])[0], stream.push(value).values
+        assert np.isnan(found).all() if expected is None else found.tobytes() == expected.tobytes()
+        assert pool.state("a") == stream.state
+    assert expected is not None

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.errors import DataError, OptionError, StateError
+from tidegate.errors import DataError, ModelFileError, OptionError, StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
+from tidegate.model import Model
 from tidegate.runtime import Forecast, Predictor, Scores, State
+from tidegate.runtime.kept_steps import WAITS_FOR_END
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -106,8 +108,31 @@ def test_a_model_of_whole_windows_streams_behind_one() -> None:
     stream = predictor.stream()
     found = [stream.push(step).values for step in x][-1]
     assert found.tobytes() == predictor.predict([x])[0].tobytes()
+    assert predictor.model.keeps == 0
+
+
+def test_a_forecast_from_whole_rows_comes_at_the_end() -> None:
+    predictor, x = make_predictor(LOAD, direction="both"), np.random.default_rng(0).standard_normal(9)
+    stream, pool = predictor.stream(), predictor.pool()
+    assert stream.push(x[:5]).reason == stream.forecast().reason == pool.push_one("a", x[:5]).reason == WAITS_FOR_END
+    assert np.isnan(pool.step(["a"], x[5:6])).all()
+    stream.push(x[5])
+    assert pool.state("a") == stream.state
+    (whole,) = predictor.answers([x[:, None]])
+    found = stream.push(x[6:], end=True), pool.push_one("a", x[6:], True), predictor.forecasts(x)
+    assert {one.tobytes() for one in (whole.values, found[0].values, found[1].values, found[2][0])} == {
+        whole.values.tobytes()
+    }
+
+
+def test_a_forecast_that_is_fed_back_needs_layers_that_run_step_by_step() -> None:
+    predictor = make_predictor(ROLL, direction="both")
+    assert predictor.model.streams == (False, "it reads each input in both directions")
     with pytest.raises(OptionError, match="streams: no, because it reads each input in both directions"):
-        make_predictor(SENSORS, direction="both").stream()
+        predictor.stream()
+    document = {**predictor.model.document, "streams": {"yes": True, "keeps": 9}}
+    with pytest.raises(ModelFileError, match=r"streams\.yes: is True; expected False, as an output is fed back"):
+        Model(document, predictor.model.tensors)
 
 
 # ---- input

@@ -58,7 +58,9 @@ class Program:
 def build_program(model: Model) -> Program:
     """Build the program of a model. Raises ModelFileError for a model without a step."""
     if because := model.whole_window:
-        raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
+        raise ModelFileError(
+            f"the layers have no step, because {because}; C code runs step by step, so it cannot run this model"
+        )
     (source,) = model.inputs.values()
     ids = source.ids if source.features is None else 0
     inputs = source.size if source.features is None else source.features

@@ -73,8 +73,7 @@ def build_message(model: Model, mode: str) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
     if mode == "step" and (because := whole_reason(model)):
-        what = "the graph has no steps" if model.look_ahead else "the model does not stream"
-        raise OptionError(f"mode is 'step', but {what}, because {because}; use mode sequence")
+        raise OptionError(f"mode is 'step', but the graph has no steps, because {because}; use mode sequence")
     from ... import __version__
 
     message = build(model, mode, __version__)
