@@ -138,7 +138,7 @@ class TrainingJob:
     def run(self, progress: Report | None) -> Run:
         """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
         problem = self.problem
-        weights = problem.init_weights()
+        weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
         with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
             model = self.draft(weights, {}, problem.provenance)
         network = Network(model.layers, ports=model.ports)
