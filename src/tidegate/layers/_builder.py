@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Builder:
     """Builds the layers of a graph, with the names of their tensors.
 
-    width: that of the input, or None for token ids; later, of the output of the last layer. tapes: those that the
-    layers run, by name.
+    width: that of the input; None for token ids. tapes: those that the layers run, by name.
 
     >>> builder = Builder(3)
     >>> builder.add("pool", over=["mean", "max"]).width
@@ -36,7 +35,12 @@ class Builder:
     def __init__(self, width: int | None) -> None:
         self.layers: list[Layer] = []
         self.tapes: dict[str, Tape] = {}
-        self.width = self.input_width = width
+        self.input_width = width
+
+    @property
+    def width(self) -> int | None:
+        """The width of the output of the last layer; before the first one, that of the input."""
+        return self.layers[-1].width if self.layers else self.input_width
 
     def add(self, kind: str, sources: Sequence[Source] | None = None, **options: Any) -> Layer:
         """Append a layer and return it.
@@ -67,7 +71,6 @@ class Builder:
         names = {role: f"layers.{i}.{role}" for role in layer.shapes()}
         layer = replace(layer, tensors=names)
         self.layers.append(layer if sources == sources_of(i, layer) else replace(layer, sources=sources))
-        self.width = layer.width
         return self.layers[i]
 
     def width_of(self, source: Source) -> int | None:

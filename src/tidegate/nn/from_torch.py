@@ -194,7 +194,7 @@ class ModelBuilder:
     def add_layer(self, path: str, inputs: int | None, kind: str, weights: dict[str, Array], **options: Any) -> None:
         """Add a layer. inputs: its input width; None for ids. Errors name the path of the module."""
         if self.last is None:
-            self.chain.width = inputs
+            self.chain.input_width = inputs
         elif inputs is None:
             raise ModuleError(f"{path} takes token ids, so it must be the first layer")
         elif inputs != self.last.width:
