@@ -105,7 +105,8 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
     feeds_back = any(output.feeds_back for output in outputs.values())
-    check_streams(document["streams"], layers, source.rows is not None, feeds_back)
+    numbers = source.ids if source.features is None else source.features
+    check_streams(document["streams"], layers, source.rows is not None, feeds_back, numbers)
     _check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):

@@ -28,19 +28,18 @@ def streams_entry(layers: Sequence[Layer], starts_anew: bool = False, feeds_back
     reason = "" if starts_anew else whole_window(layers)
     if reason and feeds_back:
         return {"yes": False, "because": reason}
-    return {"yes": True, "keeps": min(KEPT_STEPS, most_kept(layers[0]))} if reason else {"yes": True}
+    return {"yes": True, "keeps": min(KEPT_STEPS, most_kept(layers[0].input_width))} if reason else {"yes": True}
 
 
-def most_kept(first: Layer) -> int:
-    """Return how many steps a stream can keep, as the first layer takes them, within the largest state."""
-    numbers: int = first.ids or getattr(first, first.input_option)
+def most_kept(numbers: int) -> int:
+    """Return how many steps of so many ids or numbers a stream can keep within the largest state."""
     return (MAX_STATE_BYTES - 8) // (4 * numbers)
 
 
-def check_streams(value: Any, layers: Sequence[Layer], starts_anew: bool, feeds_back: bool) -> None:
+def check_streams(value: Any, layers: Sequence[Layer], starts_anew: bool, feeds_back: bool, numbers: int) -> None:
     """Check that the file says of its layers and input what `streams_entry` says.
 
-    A reason may be worded freely, the number of steps is free within the largest state, and layers that read whole rows
+    numbers: how many ids or numbers a step of the input has. A reason may be worded freely, the number of steps is free within the largest state, and layers that read whole rows
     need not stream. Raises ModelFileError.
     """
     check_object("streams", value)
@@ -65,4 +64,4 @@ def check_streams(value: Any, layers: Sequence[Layer], starts_anew: bool, feeds_
         )
     else:
         check_keys("streams", value, "yes", "keeps")
-        check_integer("streams.keeps", value["keeps"], 1, most_kept(layers[0]))
+        check_integer("streams.keeps", value["keeps"], 1, most_kept(numbers))
