@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tidegate import cells
-from tidegate.errors import OptionError
 from tidegate.formats.onnx import encode
 from tidegate.layers import Builder
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.verify import attach, native_target, verify
+from tidegate.verify.onnx_target import OnnxSession
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import build_model, sample
 
@@ -107,11 +107,30 @@ def test_an_end_of_real_zeros_is_caught(name: str, monkeypatch: pytest.MonkeyPat
     assert result.ok is False
 
 
-def test_onnx_has_no_steps_of_late_answers() -> None:
-    assert encode(checked("behind"))
-    with pytest.raises(OptionError) as caught:
-        encode(checked("behind"), "step")
-    assert str(caught.value) == (
-        "mode is 'step', but the graph has no steps, because its answers are 2 steps late and need the end of a row; "
-        "use mode sequence"
-    )
+@pytest.mark.parametrize("name", ["behind", "words"])
+def test_onnx_steps_of_several_rows_wait_and_end_each_for_itself(name: str) -> None:
+    """Rows that begin at different steps of a batch are late by their own steps."""
+    model = checked(name)
+    session, (source,) = OnnxSession(model, "step"), model.inputs.values()
+    draws = iter(np.random.default_rng(1).integers(0, 1 << 63, 4096).tolist())
+    x, expected = source.synthesise(draws, 7), {}
+    alone = session.run_steps(x)
+    state = session.initial_state(2)
+    fresh = {key: v.copy() for key, v in state.items()}
+    for k in range(7):
+        state = state if k != 2 else {key: np.concatenate([state[key][:1], fresh[key][1:]]) for key in state}
+        both = np.stack([x[k], x[max(k - 2, 0)]])  # the second row begins anew two steps later
+        outputs, state = session.run(both, state)
+        expected[k] = outputs["output"]
+    for k in range(2, 7):
+        if k >= model.look_ahead:
+            np.testing.assert_allclose(expected[k][0], alone[k][0], atol=1e-5)
+        if k - 2 >= model.look_ahead:
+            np.testing.assert_allclose(expected[k][1], alone[k - 2][0], atol=1e-5)
+    assert state["steps"].ravel().tolist() == [7, 5]
+
+
+def test_the_graph_of_late_steps_says_how_rows_end() -> None:
+    data = encode(checked("behind"), "step")
+    assert b"After the last step of the rows, 1 to 2, one after the other" in data
+    assert b"one after the other" not in encode(checked("behind"))

@@ -39,8 +39,8 @@ def most_kept(numbers: int) -> int:
 def check_streams(value: Any, layers: Sequence[Layer], starts_anew: bool, feeds_back: bool, numbers: int) -> None:
     """Check that the file says of its layers and input what `streams_entry` says.
 
-    numbers: how many ids or numbers a step of the input has. A reason may be worded freely, the number of steps is free within the largest state, and layers that read whole rows
-    need not stream. Raises ModelFileError.
+    numbers: how many ids or numbers a step of the input has. A reason may be worded freely, the number of steps is free
+    within the largest state, and layers that read whole rows need not stream. Raises ModelFileError.
     """
     check_object("streams", value)
     if type(value.get("yes")) is not bool:

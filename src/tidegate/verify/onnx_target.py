@@ -50,7 +50,8 @@ class OnnxSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema, self.takes_one_step = [] if whole_reason(model) else model.state_schema, mode == "step"
+        self.schema, self.takes_one_step = [] if whole_reason(model, mode) else model.state_schema, mode == "step"
+        self.look_ahead = model.look_ahead if self.takes_one_step else 0
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -65,12 +66,15 @@ class OnnxSession:
         fills = {a["name"]: np.asarray(a.get("fill", 0), np.float64) for a in self.schema}
         return {a["name"]: np.full((rows, *a["shape"]), fills[a["name"]], a["dtype"]) for a in self.schema}
 
-    def run(self, x: Array, state: State, lengths: Array | None = None) -> tuple[State, State]:
+    def run(self, x: Array, state: State, lengths: Array | None = None, late: int = 0) -> tuple[State, State]:
         """Return outputs and next state, each by name.
 
-        x: [T, B] or [T, B, features], with lengths int32 [B]; in mode step, [B] or [B, features] without.
+        x: [T, B] or [T, B, features], with lengths int32 [B]; in mode step, [B] or [B, features] without. late: how
+        many steps after the end of the rows, for a step whose answers are late.
         """
         inputs = {self.input: x, **state} | ({} if lengths is None else {"lengths": lengths})
+        if self.look_ahead:
+            inputs["late"] = np.array([late], np.int64)
         outputs: State = dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
         next_state = {name: outputs.pop(f"next.{name}") for name in state}
         return outputs, next_state
@@ -90,6 +94,10 @@ class OnnxSession:
             args = (one[None], state) if self.takes_one_step else (one[None, None], state, ONE)
             outputs, state = self.run(*args)
             pairs.append((outputs["output"][0], state))
+        after = state
+        for n in range(1, self.look_ahead + 1):
+            outputs, after = self.run(np.zeros_like(x[:1]), after, late=n)
+            pairs.append((outputs["output"][0], state))
         return pairs
 
     def run_batch(self, xs: list[Array]) -> list[Pair]:
@@ -108,7 +116,7 @@ def verify_onnx(replay: Replay) -> Iterator[Result]:
         session = OnnxSession(replay.model, "sequence")
         limits = bound_cases(replay)
         yield verify_sequence(replay, session, limits)
-        if not whole_reason(replay.model):
+        if not whole_reason(replay.model, "step"):
             yield verify_step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
@@ -126,7 +134,7 @@ def verify_sequence(replay: Replay, session: OnnxSession, limits: Bounds) -> Res
     """
     runs = [[session.run_chunks(x, [len(x)]) for x in replay.x], session.run_batch(replay.x)]
     same, steps = None, None
-    if not whole_reason(replay.model):
+    if not whole_reason(replay.model, "sequence"):
         runs.append([session.run_chunks(x, growing_chunks(len(x))) for x in replay.x])
         same = True if list(map(to_bytes, runs[0])) == list(map(to_bytes, runs[-1])) else None
         singles = [session.run_steps(x) for x in replay.x]
@@ -148,7 +156,11 @@ def bound_onnx_steps(replay: Replay, session: OnnxSession, runs: list[list[Pair]
     model, errors = rewrite_grus(replay.model), activation_errors(replay.model)
     results = [
         bound_steps(
-            model, x, [session.initial_state(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors
+            model,
+            x,
+            [session.initial_state(1), *(s for _, s in pairs[: len(x)])],
+            np.stack([y for y, _ in pairs]),
+            errors,
         )
         for x, pairs in zip(replay.x, runs, strict=True)
     ]

@@ -72,7 +72,7 @@ def encode(model: Model, mode: str = "sequence") -> bytes:
 def build_message(model: Model, mode: str) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
-    if mode == "step" and (because := whole_reason(model)):
+    if mode == "step" and (because := whole_reason(model, mode)):
         raise OptionError(f"mode is 'step', but the graph has no steps, because {because}; use mode sequence")
     from ... import __version__
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from ...document.graph import find_ports
-from ...layers import INPUT, Layer, name_states, select_states, walk
+from ...layers import INPUT, Layer, name_states, output_delays, select_states, walk
 from ...limits import MAX_VOCABULARY
 from ...model import Model
 from ...outputs import describe_numbers
@@ -22,6 +22,13 @@ from .wire import Message
 MODES: Final = ("sequence", "step")
 NEXT: Final = "next."
 LENGTHS_DOC: Final = "number of steps of each row, 0 to T"
+LATE_DOC: Final = (
+    "0 for a step. After the last step of the rows, 1 to {model.look_ahead}, one after the other, give the answers "
+    "that are still to come; the ids or numbers are then not read, and the states must not be used again"
+)
+LATE_OUTPUT_DOC: Final = (
+    "the output of the step {model.look_ahead} steps before this one; with the first {model.look_ahead}, there is none"
+)
 STEP_OUTPUTS_DOC: Final = "the output after each step; zeros past the length of a row"
 OUTPUT_DOC: Final = {
     "step": "the output",
@@ -36,7 +43,9 @@ class ModelGraph:
         self.model, self.sequence, self.g = model, sequence, Operations()
         self.layers = model.layers
         (self.source,) = model.inputs.values()
-        self.streams = not whole_reason(model)
+        self.streams = not whole_reason(model, "sequence" if sequence else "step")
+        self.delays = output_delays(self.layers)
+        self.waits = bool(model.look_ahead) and not sequence
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
         self.output_names: set[str] = set()
@@ -53,7 +62,8 @@ class ModelGraph:
             ctx = contexts.sequence_context(self.g, x, steps, lengths)
         else:
             assert steps is not None
-            ctx = contexts.step_context(self.g, x, steps)
+            late = self.add_input("late", "int64", [1], LATE_DOC.format(model=self.model)) if self.waits else None
+            ctx = contexts.step_context(self.g, x, steps, late)
         y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if self.source.features is None else x)
         self.g.scope = "graph"
         self.add_outputs(ctx, y, next_states | self.next_steps(ctx, steps))
@@ -115,7 +125,14 @@ class ModelGraph:
         def run(i: int, layer: Layer, x: Tensor) -> Tensor:
             self.g.scope = f"layers.{i}.{layer.kind}"
             s = select_states(i, layer, states) if self.streams else ctx.fill_states(layer.state())
-            y, last = layer_nodes.run(ctx, layer, layer.select(self.model.tensors), s, x)
+            own, delay = ctx, self.delays[i] - layer.look_ahead
+            if self.waits:
+                own = ctx.behind(delay)
+                x = ctx.end_after(delay, x) if layer.look_ahead else x
+            y, last = layer_nodes.run(own, layer, layer.select(self.model.tensors), s, x)
+            if self.waits:
+                axes = {name: len(shape) for name, (shape, _) in layer.state().items()}
+                last = {n: own.keep_waiting(self.delays[i], v, s[n], axes[n]) for n, v in last.items()}
             next_states.update(name_states(i, last))
             return y
 
@@ -136,11 +153,15 @@ class ModelGraph:
     def output_doc(self, mode: str) -> str:
         """Describe the output."""
         units = describe_numbers(self.model.outputs.values())
-        return f"{OUTPUT_DOC[mode]}{units and ': ' + units}"
+        what = LATE_OUTPUT_DOC.format(model=self.model) if self.waits else OUTPUT_DOC[mode]
+        return f"{what}{units and ': ' + units}"
 
     def next_steps(self, ctx: GraphContext, steps: Tensor | None) -> dict[str, Tensor]:
         if steps is None:
             return {}
+        if ctx.late is not None:  # after the end of a row no step is added
+            is_step = self.g.cast(self.g.apply("Equal", ctx.late, self.g.int64s(0)), proto.INT64)
+            return {"steps": self.g.apply("Add", steps, is_step)}
         if ctx.lengths is None:
             return {"steps": self.g.apply("Add", steps, self.g.int64s(1))}
         lengths = self.g.cast(ctx.lengths, proto.INT64).reshape(-1, 1)
@@ -181,10 +202,10 @@ def select_last(ctx: GraphContext, y: Tensor) -> Tensor:
     return g.apply("GatherND", g.apply("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
 
 
-def whole_reason(model: Model) -> str:
+def whole_reason(model: Model, mode: str) -> str:
     """Say why a graph of the model runs whole rows only, without states; "" if it continues from a state."""
-    late = f"its answers are {model.look_ahead} steps late and need the end of a row" if model.look_ahead else ""
-    return model.whole_window or late
+    late = model.look_ahead and mode == "sequence"
+    return model.whole_window or (f"its answers are {model.look_ahead} steps late" if late else "")
 
 
 def metadata(model: Model, mode: str) -> dict[str, str]:
@@ -197,7 +218,7 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
         "input": {key: v for key, v in source.to_json().items() if key != "vocabulary"},
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "streams": document["streams"],
-        "state": [] if whole_reason(model) else model.state_schema,
+        "state": [] if whole_reason(model, mode) else model.state_schema,
     }
     hashes = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash, "mode": mode}
     return hashes | {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}

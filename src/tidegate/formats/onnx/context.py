@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ class GraphContext:
 
     rows: B, int64 [1]. steps: how many steps each row has processed, including the current one, float [T, B, 1] or
     [B, 1]. In a graph with a time axis also: lengths: int32 [B]; mask: whether a step is within its row's length, bool
-    [T, B, 1].
+    [T, B, 1]. In a graph of a step whose answers are late also: late: how many steps after the end of the rows it is,
+    int64 [1].
     """
 
     g: Operations
@@ -26,6 +27,7 @@ class GraphContext:
     steps: Tensor
     lengths: Tensor | None = None
     mask: Tensor | None = None
+    late: Tensor | None = None
 
     @property
     def sequence(self) -> bool:
@@ -46,10 +48,38 @@ class GraphContext:
         """Return a sequence [T, B, width] with zeros past each row's length."""
         return self.g.apply("Where", self.mask, x, 0.0)
 
+    # ---- layers behind one that looks ahead, in a graph of a step
 
-def step_context(g: Operations, x: Tensor, steps: Tensor) -> GraphContext:
-    """Return the context of a step. x: [B, ...]. steps: int64 [B, 1], before the step."""
-    return GraphContext(g, g.dim(x, 0), g.cast(g.apply("Add", steps, g.int64s(1)), proto.FLOAT))
+    def behind(self, delay: int) -> GraphContext:
+        """Return the context of a layer whose input is so many steps late."""
+        return replace(self, steps=self.steps - float(delay)) if delay else self
+
+    def end_after(self, delay: int, x: Tensor) -> Tensor:
+        """Return the input of a layer that looks ahead: zeros for the steps after the end of a row."""
+        g = self.g
+        return g.apply("Where", g.apply("Greater", self.late, g.int64s(delay)), 0.0, x)
+
+    def keep_waiting(self, delay: int, after: Tensor, before: Tensor, axes: int) -> Tensor:
+        """Return the next state of a layer, or the one before where the layer has not begun or has ended.
+
+        self: the context of the layer. delay: how many steps its output is late. axes: those of the state for one row.
+        """
+        g = self.g
+        begun = g.apply("Less", g.lift(0.0), self.steps)
+        ended = g.apply("Greater", self.late, g.int64s(delay))
+        runs = g.apply("And", begun, g.apply("Not", ended)).reshape(-1, *[1] * axes)
+        return g.apply("Where", runs, after, before)
+
+
+def step_context(g: Operations, x: Tensor, steps: Tensor, late: Tensor | None = None) -> GraphContext:
+    """Return the context of a step.
+
+    x: [B, ...]. steps: int64 [B, 1], before the step. late: see GraphContext; a step after the end counts, too.
+    """
+    more: Any = g.int64s(1)
+    if late is not None:
+        more = g.apply("Max", g.int64s(1), late)
+    return GraphContext(g, g.dim(x, 0), g.cast(g.apply("Add", steps, more), proto.FLOAT), late=late)
 
 
 def sequence_context(g: Operations, x: Tensor, steps: Tensor | None, lengths: Tensor) -> GraphContext:

@@ -56,6 +56,11 @@ def add_conv(ctx: GraphContext, layer: Conv, t: Weights, s: States, x: Tensor) -
     return (conv.run if ctx.sequence and layer.window > 1 else add_equation)(ctx, layer, t, s, x)
 
 
+def add_delay(ctx: GraphContext, layer: Delay, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
+    """Add a delay, which changes nothing of whole rows."""
+    return (x, {}) if ctx.sequence else add_equation(ctx, layer, t, s, x)
+
+
 def add_recurrent(ctx: GraphContext, layer: Recurrent, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a recurrent layer, by ONNX's own node if there is one."""
     g, node = ctx.g, standard.find_standard_node(layer.tape)
@@ -105,7 +110,7 @@ def reverse_rows(ctx: GraphContext, x: Tensor, direction: str) -> Tensor:
 # What is not here is added by its own equation.
 ADDERS: dict[type[Layer], Callable[..., tuple[Tensor, States]]] = {
     Conv: add_conv,
-    Delay: lambda ctx, layer, t, s, x: (x, {}),  # of whole rows, as all that looks ahead
+    Delay: add_delay,
     Recurrent: add_recurrent,
     Bidirectional: add_bidirectional,
     Final: add_final,
