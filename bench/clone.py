@@ -20,7 +20,7 @@ from common import record
 
 ROOT = Path(__file__).resolve().parents[1]
 STAMPS = {"demo": ".venv/train.stamp", "test": ".venv/dev.stamp"}  # what `make` installs before each
-OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "VIRTUAL_ENV", "TIDEGATE_TARGET")
+OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "VIRTUAL_ENV", "TIDEGATE_TARGET", "TIDEGATE_FUSED")
 VERSIONS = """
 import json
 from importlib.metadata import version

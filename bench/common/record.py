@@ -76,8 +76,7 @@ def command(argv: list[str]) -> str:
             next(rest, None)
         elif not word.startswith("--out="):
             words.append(word)
-    target = os.environ.get("TIDEGATE_TARGET")
-    front = [f"TIDEGATE_TARGET={target}"] if target else []
+    front = [f"{name}={value}" for name in ("TIDEGATE_TARGET", "TIDEGATE_FUSED") if (value := os.environ.get(name))]
     return shlex.join([*front, "python", f"bench/{Path(argv[0]).name}", *words])
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   tidegate info
   tidegate info intent.safetensors
-  TIDEGATE_TARGET=base tidegate info"""
+  TIDEGATE_TARGET=base TIDEGATE_FUSED=0 tidegate info intent.safetensors"""
 
 MAX_LABELS = 12
 NO_SHA256 = "none, so damage may go unnoticed; tidegate.load(file).save(file) adds one"
@@ -59,7 +59,7 @@ def installation() -> dict[str, Any]:
     """Return versions, targets and threads of this installation."""
     from .. import _native
     from ..runtime.compiled_model import resolve_threads
-    from ..runtime.engine import resolve_target
+    from ..runtime.engine import resolve_fused, resolve_target
 
     return {
         "tidegate": package_version("tidegate"),
@@ -70,6 +70,7 @@ def installation() -> dict[str, Any]:
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": resolve_target(None),
+        "kernels": "fused" if resolve_fused(None) else "none, because TIDEGATE_FUSED is 0; the bits are the same",
         "threads": resolve_threads(None),
         "training": describe_training(resolve_target(None)),
     }
@@ -130,11 +131,11 @@ def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
 
 def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
-    from ..runtime.engine import has_kernel
+    from ..runtime.engine import has_kernel, resolve_fused
 
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
-    engine = "kernel" if has_kernel(layer) else "operations"
+    engine = "kernel" if has_kernel(layer) and resolve_fused(None) else "operations"
     if layer.tapes:
         engine = "fused kernel" if i in predictor.fused_layers else "operations"
     sources = "" if layer.sources is None else f", from {', '.join(map(str, layer.sources))}"

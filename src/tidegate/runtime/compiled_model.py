@@ -112,7 +112,7 @@ class CompiledModel:
         remembered = [name for name, output in self.outputs.items() if output.memories]
         self.memories = {name: model.state_bytes + MEMORY.size * i for i, name in enumerate(remembered)}
         spare = MEMORY.size * len(remembered)
-        self.runner = make_runner(model, self.target, True, weights, compute, spare)
+        self.runner = make_runner(model, self.target, None, weights, compute, spare)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.takes_one_id = source.features is None and source.ids == 1
         numbers = source.ids if source.features is None else source.features

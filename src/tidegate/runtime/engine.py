@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -58,12 +59,28 @@ class EngineOptions(NamedTuple):
     precision: str = FLOAT32
 
 
+def resolve_fused(fused: bool | None) -> bool:
+    """Return whether to use fused kernels: `fused`, else what TIDEGATE_FUSED says, else True.
+
+    Raises OptionError if that is anything but 0 or 1.
+
+    >>> resolve_fused(False)
+    False
+    """
+    if fused is None:
+        text = os.environ.get("TIDEGATE_FUSED", "1")
+        if text not in ("0", "1"):
+            raise OptionError(f"TIDEGATE_FUSED is {text[:40]!r}; expected 1 for fused kernels, or 0 for none")
+        return text == "1"
+    return fused
+
+
 def resolve_options(
-    target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None
+    target: str | None, fused: bool | None = None, weights: str | None = None, compute: str | None = None
 ) -> EngineOptions:
     """Check the arguments of `compile` and fill in the defaults. Raises TargetError, OptionError."""
     precision = resolve_precision(weights, compute)
-    return EngineOptions(resolve_target(target, precision), fused, precision)
+    return EngineOptions(resolve_target(target, precision), resolve_fused(fused), precision)
 
 
 class BoundLayer(NamedTuple):
@@ -81,7 +98,7 @@ def bind_tensors(model: Model) -> list[BoundLayer]:
 def compile(
     model: Model,
     target: str | None = None,
-    fused: bool = True,
+    fused: bool | None = None,
     weights: str | None = None,
     compute: str | None = None,
     spare: int = 0,
@@ -90,9 +107,10 @@ def compile(
 
     The engine copies the weights and never changes, so any number of threads may use it.
 
-    target: one of `tidegate._native.targets()`, None for the default. fused: whether to use fused kernels; without
-    them the bits are the same. weights, compute: "float32" or "bf16"; see `precision.resolve_precision`. spare: bytes
-    at the end of a state block that the layers leave as they are, a multiple of 8.
+    target: one of `tidegate._native.targets()`, None for the default. fused: whether to use fused kernels, None for
+    `resolve_fused`; without them the bits are the same. weights, compute: "float32" or "bf16"; see
+    `precision.resolve_precision`. spare: bytes at the end of a state block that the layers leave as they are, a
+    multiple of 8.
 
     Raises: TargetError; ModelFileError if the engine refuses a layer; OptionError for an unknown precision, and for a
     model that does not stream, which `offline.make_runner` runs whole.

@@ -128,7 +128,7 @@ class OfflineEngine:
         self,
         model: Model,
         target: str | None = None,
-        fused: bool = True,
+        fused: bool | None = None,
         weights: str | None = None,
         compute: str | None = None,
     ) -> None:
@@ -183,7 +183,7 @@ class OfflineEngine:
 def make_runner(
     model: Model,
     target: str | None = None,
-    fused: bool = True,
+    fused: bool | None = None,
     weights: str | None = None,
     compute: str | None = None,
     spare: int = 0,

@@ -28,6 +28,7 @@ class Predictor:
     model: the file's contents. target: one of `tidegate._native.targets()`; None: TIDEGATE_TARGET, or the best.
     threads: for batches and pools; see `resolve_threads`. weights: "float32", the default, or "bf16": store weights as
     bfloat16, in half the bytes. compute: "float32", the default, or "bf16": round weights and what they multiply.
+    With TIDEGATE_FUSED=0 in the environment there are no fused kernels, and the bits are the same.
 
     Raises: TargetError, OptionError, ModelFileError.
     """
