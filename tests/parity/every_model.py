@@ -1,4 +1,4 @@
-"""Small models that together have every layer, cell, dialect, input and output, and something to say to each of them."""
+"""Small models that together have every layer, cell, dialect, input and output, and all that each can be asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tidegate.verify.samples import WORDS, sample
 
 GOLDEN = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "models.py"))
 PARTS = (
-    "classifier encoder finals lookout forecaster tagger seasonal stations gestures meter attentive".split()  # as there
+    *("attentive", "classifier", "encoder", "finals", "forecaster", "gestures"),
+    *("lookout", "meter", "seasonal", "stations", "tagger"),
 )
 SIZE = 19  # a whole vector of each instruction set, and a tail
 LENGTHS = (*range(1, 19), 40)
@@ -76,7 +77,7 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 
 class Row(NamedTuple):
-    """A whole input. cut: returns its steps from one to another as a stream takes them; times: of each step, or None."""
+    """A whole input. cut: returns its steps from one to another, as a stream takes them. times: of each step."""
 
     whole: Any
     cut: Callable[[int, int], Any]
@@ -146,7 +147,7 @@ def ask_pool(predictor: Predictor, rows: list[Row]) -> Iterator[bytes]:
     for i, row in enumerate(rows):
         pool.add(i, row.series)
     for a, b in ((0, 1), (1, 3), (3, LENGTHS[-1])):
-        longer = [(i, row) for i, (row, T) in enumerate(zip(rows, LENGTHS, strict=True)) if T > a]
+        longer = [(i, row) for i, (row, T) in enumerate(zip(rows, LENGTHS, strict=True)) if a < T]
         answers = pool.push((i, row.cut(a, b), False, row.times and row.times[a:b]) for i, row in longer)
         yield from map(say, answers)
     for i in range(len(rows)):

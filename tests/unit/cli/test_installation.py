@@ -38,3 +38,15 @@ def test_a_target_that_is_not_here_is_one_line(
     assert capsys.readouterr().err.splitlines() == [
         f"tidegate: TIDEGATE_TARGET 'z80' is not in this build; choose one of {', '.join(TARGETS)}"
     ]
+
+
+def test_it_says_whether_there_are_fused_kernels(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TIDEGATE_FUSED", raising=False)
+    assert info.installation()["kernels"] == "fused"
+    monkeypatch.setenv("TIDEGATE_FUSED", "0")
+    assert info.installation()["kernels"] == "none, because TIDEGATE_FUSED is 0; the bits are the same"
+    monkeypatch.setenv("TIDEGATE_FUSED", "off")
+    assert cli.main(["info"]) == 2
+    assert capsys.readouterr().err == "tidegate: TIDEGATE_FUSED is 'off'; expected 1 for fused kernels, or 0 for none\n"

@@ -9,7 +9,7 @@ import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.layers.dense import Dense
-from tidegate.runtime import Predictor, Scores, compile
+from tidegate.runtime import Predictor, Scores, compile, make_runner
 from tidegate.runtime.compiled_model import resolve_threads
 from tidegate.runtime.whole_inputs import split_batches
 from tidegate.verify.samples import sample
@@ -116,6 +116,20 @@ def test_the_fused_kernel_runs_unless_it_is_left_out() -> None:
     model = sample(size=16)
     assert Predictor(model).fused_layers == [1]
     assert list(compile(model, fused=False).fused_layers) == []
+
+
+def test_the_environment_leaves_fused_kernels_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, whole = sample(size=16), sample(size=16, direction="both")
+    for value, streaming, staged in (("0", [], []), ("1", [1], [1])):
+        monkeypatch.setenv("TIDEGATE_FUSED", value)
+        assert Predictor(model).fused_layers == list(compile(model).fused_layers) == streaming
+        assert Predictor(whole).fused_layers == make_runner(whole).fused_layers == staged
+        assert list(compile(model, fused=True).fused_layers) == [1]
+        assert make_runner(whole, fused=False).fused_layers == []
+    for bad in ("", "no", "2"):
+        monkeypatch.setenv("TIDEGATE_FUSED", bad)
+        with pytest.raises(OptionError, match=f"TIDEGATE_FUSED is '{bad}'; expected 1 for fused kernels, or 0 for none"):
+            Predictor(model)
 
 
 def test_scores() -> None:
