@@ -238,6 +238,13 @@ TABLES = {
         fill=". quartiles",
         prefix="batch ",
     ),
+    "without-kernels": Table(
+        "without_kernels",
+        "rows/peers",
+        "case = case",
+        "target = target | time = ours/us time | without = us time | ratio = . quartiles",
+        names={" float32": ""},
+    ),
     "attention": Table(
         "programs",
         "attention",

@@ -42,6 +42,9 @@ SMALL = {
         "--seconds",
         "0",
     ],
+    "without_kernels": [
+        *("--cases", "step:8x4", "sequence:lstm,compute=bf16:2x3x8x4", "pool:5x8x4", "--rounds", "2", "--seconds", "0")
+    ],
 }
 LONG = {"accuracy", "clone", "end_to_end", "forecast", "tag"}
 BOTH = ["torch", "onnxruntime"]
@@ -62,7 +65,8 @@ ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
 
 @pytest.fixture(autouse=True)
 def no_target_asked_for(monkeypatch):
-    monkeypatch.delenv("TIDEGATE_TARGET", raising=False)
+    for name in ("TIDEGATE_TARGET", "TIDEGATE_FUSED"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -114,7 +118,8 @@ def test_the_command_has_no_folder(bench, monkeypatch, argv, command):
     record = importlib.import_module("common.record")
     assert record.command(argv) == command
     monkeypatch.setenv("TIDEGATE_TARGET", "base")
-    assert record.command(argv) == f"TIDEGATE_TARGET=base {command}"
+    monkeypatch.setenv("TIDEGATE_FUSED", "0")
+    assert record.command(argv) == f"TIDEGATE_TARGET=base TIDEGATE_FUSED=0 {command}"
 
 
 def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatch, capsys):

@@ -128,7 +128,9 @@ def test_the_environment_leaves_fused_kernels_out(monkeypatch: pytest.MonkeyPatc
         assert make_runner(whole, fused=False).fused_layers == []
     for bad in ("", "no", "2"):
         monkeypatch.setenv("TIDEGATE_FUSED", bad)
-        with pytest.raises(OptionError, match=f"TIDEGATE_FUSED is '{bad}'; expected 1 for fused kernels, or 0 for none"):
+        with pytest.raises(
+            OptionError, match=f"TIDEGATE_FUSED is '{bad}'; expected 1 for fused kernels, or 0 for none"
+        ):
             Predictor(model)
 
 
