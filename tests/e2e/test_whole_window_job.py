@@ -40,13 +40,13 @@ def test_it_is_verified_scored_and_predicts_without_torch(fitted: Any, both: Pat
 
 
 def test_info_says_when_it_answers(both: Path, tidegate: Run) -> None:
-    found = json.loads(tidegate("info", both, "--json").stdout)
+    found = json.loads(tidegate("info", both, "--json", TIDEGATE_FUSED="1").stdout)
     assert found["streams"] == "one answer at each end; keeps up to 1024 steps"
     assert (found["state_bytes"], found["kept_bytes"]) == (8, 4 * 1024)
     assert (found["options"]["direction"], found["options"]["conv"], found["options"]["prefix"]) == ("both", 3, 0.0)
     kinds = [(one["kind"], one["runs_as"]) for one in found["layers"]]
     assert kinds[1:3] == [("conv", "kernel"), ("bidirectional", "fused kernel")]
-    shown = tidegate("info", both).stdout
+    shown = tidegate("info", both, TIDEGATE_FUSED="1").stdout
     assert "16 -> 16, window of 3, relu" in shown
     assert "both directions" in shown
     assert "4,104 bytes per stream (8 for the layers, 4,096 for the steps of a message)" in " ".join(shown.split())

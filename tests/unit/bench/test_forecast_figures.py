@@ -20,6 +20,8 @@ OPTIONS = Options(horizon=2, lookback=4, season=0)
 def bench(root, monkeypatch):
     monkeypatch.syspath_prepend(root / "bench")
     monkeypatch.setattr(sys, "argv", ["bench/forecast.py"])
+    for name in ("TIDEGATE_TARGET", "TIDEGATE_FUSED"):
+        monkeypatch.delenv(name, raising=False)
     yield importlib.import_module("forecast")
     for name in ("forecast", "common", "common.fits", "common.record"):
         sys.modules.pop(name, None)

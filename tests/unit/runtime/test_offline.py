@@ -74,7 +74,7 @@ def test_a_row_is_turned_within_its_own_length() -> None:
 def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
     assert not isinstance(make_runner(sample(size=4)), OfflineEngine)
     both = sample(size=4, direction="both")
-    staged = make_runner(both, "base")
+    staged = make_runner(both, "base", fused=True)
     assert isinstance(staged, OfflineEngine)
     assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
     assert make_runner(both, "base", fused=False).fused_layers == []
@@ -126,4 +126,4 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], Recurrent, refuse)
     with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
-        make_runner(sample(features=3, size=4, direction="both"))
+        make_runner(sample(features=3, size=4, direction="both"), fused=True)

@@ -109,11 +109,12 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], Dense, refuse)
     with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
-        compile(sample(size=4, over=()))
+        compile(sample(size=4, over=()), fused=True)
 
 
-def test_the_fused_kernel_runs_unless_it_is_left_out() -> None:
+def test_the_fused_kernel_runs_unless_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = sample(size=16)
+    monkeypatch.delenv("TIDEGATE_FUSED", raising=False)
     assert Predictor(model).fused_layers == [1]
     assert list(compile(model, fused=False).fused_layers) == []
 
