@@ -60,7 +60,7 @@ class Builder:
         if cls.input_option and width is not None:
             options = {cls.input_option: width, **options}
         layer = cls.parse(options, width, self.tapes)
-        if layer.add is not None:
+        if layer.add is not None and not layer.whole_window:
             added = self.delay(layer.add, latest + layer.look_ahead)
             layer = replace(layer, add=int(added))
         return self.append(layer, read)
@@ -78,8 +78,10 @@ class Builder:
         return self.layers[source].width if isinstance(source, int) else self.input_width
 
     def delay_of(self, source: Source) -> int:
-        """Return how many steps late a source is in a stream."""
-        return output_delays(self.layers)[source] if isinstance(source, int) else 0
+        """Return how many steps late a source is in a stream; 0 where layers read whole rows, as nothing is late then."""
+        if isinstance(source, str) or any(layer.whole_window for layer in self.layers):
+            return 0
+        return output_delays(self.layers)[source]
 
     def delay(self, source: Source, late: int) -> Source:
         """Return a source that is so many steps late: the same, or a new layer `delay` behind it."""

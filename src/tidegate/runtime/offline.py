@@ -232,7 +232,7 @@ def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
     looks_up = len(layers) > 1 and layers[0].ids > 0 and layers[1].both_directions
-    if looks_up and all(0 not in reads_of(i, layer) for i, layer in enumerate(layers) if i != 1):
+    if looks_up and layers[1].add is None and all(0 not in reads_of(i, layers[i]) for i in range(2, len(layers))):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))
 

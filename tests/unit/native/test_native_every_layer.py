@@ -55,16 +55,22 @@ BUILDS: dict[str, Build] = {
         builder.add("attend", heads=heads, window=window) for heads, window in ((1, 5), (size, 3), (1, 4096 // size))
     ],
     "program": own,
+    "join": lambda builder, size: [
+        builder.add("join"),
+        builder.add("join", sources=(1, 0)),
+        builder.add("join", add=2),
+    ],
 }
 CELLS = [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
 
 
 def has_step(kind: str) -> bool:
-    return kind not in ("bidirectional", "final")
+    """Tell whether a layer runs by steps that are not late; delays are among the graphs that look ahead."""
+    return kind not in ("bidirectional", "final", "delay")
 
 
 def test_every_kind_of_layer_is_tested_here() -> None:
-    assert {*BUILDS, "embed", "recurrent"} == set(filter(has_step, layers.kinds()))
+    assert {*BUILDS, "embed", "bag", "recurrent"} == set(filter(has_step, layers.kinds()))
 
 
 def bind(builder: layers.Builder, rng: np.random.Generator) -> list[BoundLayer]:
@@ -107,8 +113,10 @@ def check(bound: list[BoundLayer], x: np.ndarray, rng: np.random.Generator) -> N
 
 def check_reference(bound: list[BoundLayer], x: np.ndarray, out: np.ndarray) -> None:
     """Compare the first row with float64, of the programs and of the steps."""
-    row, values = x[:, :1].astype(float) if x.dtype == np.float32 else x[:, :1], []
-    for layer, tensors in bound:
+    values: dict[Any, Any] = {"x": x[:, :1].astype(float) if x.dtype == np.float32 else x[:, :1]}
+    values["x.grams"] = values["x"]
+    for i, (layer, tensors) in enumerate(bound):
+        row = np.concatenate([values[source] for source in layers.sources_of(i, layer)], -1)
         t = {role: value.astype(float) for role, value in tensors.items()}
         steps = [
             layer.whole(NumpyOps, t, list(row)),
@@ -119,7 +127,7 @@ def check_reference(bound: list[BoundLayer], x: np.ndarray, out: np.ndarray) -> 
         row = np.stack(steps[0])
         if layer.add is not None:
             row = row + values[layer.add]
-        values.append(row)
+        values[i] = row
     np.testing.assert_allclose(out[:, 0], row[:, 0], rtol=1e-4, atol=1e-4)
 
 
@@ -154,6 +162,14 @@ def test_ids_have_the_bits_of_the_table(ids: int, size: int) -> None:
         builder.add("glu", size=size, **add)
         x = rng.integers(0, 19, (T, B) if ids == 1 else (T, B, ids)).astype(np.int32)
         check(bind(builder, rng), x, rng)
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_a_bag_sums_the_rows_that_are_there(size: int) -> None:
+    rng, builder = np.random.default_rng(size), layers.Builder(None)
+    builder.add("bag", rows=19, size=size, most=5, sources=("x.grams",))
+    builder.add("dense", size=3, activation="tanh")
+    check(bind(builder, rng), rng.integers(-3, 19, (T, B, 5)).astype(np.int32), rng)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "pool", "attend", "norm", "program", "glu"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,11 +190,25 @@ def test_too_far_ahead_is_refused() -> None:
 def test_layers_that_add_an_earlier_output_run_whole() -> None:
     builder = Builder(2)
     builder.add("dense", size=3, activation="none")
-    builder.add("conv", size=3, width=3, ahead=1, activation="none", add=0)
-    predictor = Predictor(build_model(builder.layers, 0, 2, None), "base")
+    ahead = builder.add("conv", size=3, width=3, ahead=1, activation="none")
+    predictor = Predictor(build_model([builder.layers[0], replace(ahead, add=0)], 0, 2, None), "base")
     assert predictor.model.whole_window == "layers[1] adds an earlier output to one that looks ahead"
     x = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
-    assert predictor.stream().push(x, end=True).values.tobytes() == predictor.predict([x])[0].tobytes()
+    whole = predictor.predict([x])[0]
+    assert predictor.stream().push(x, end=True).values.tobytes() == whole.tobytes()
+
+    delayed = Builder(2)
+    delayed.add("dense", size=3, activation="none")
+    delayed.add("conv", size=3, width=3, ahead=1, activation="none", add=0)  # the builder delays what it adds
+    assert [layer.kind for layer in delayed.layers] == ["dense", "delay", "conv"]
+    tensors = {f"layers.{i + (i > 0)}.{role}": v for i in (0, 1) for role, v in tensors_of(predictor.model, i).items()}
+    model = Model(build_model(delayed.layers, 0, 2, None).document, tensors)
+    assert not model.whole_window
+    assert Predictor(model, "base").stream().push(x, end=True).values.tobytes() == whole.tobytes()
+
+
+def tensors_of(model: Model, i: int) -> dict[str, Any]:
+    return model.layers[i].select(model.tensors)
 
 
 @pytest.mark.parametrize("weights", ["float32", "bf16"])
