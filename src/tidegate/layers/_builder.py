@@ -78,7 +78,7 @@ class Builder:
         return self.layers[source].width if isinstance(source, int) else self.input_width
 
     def delay_of(self, source: Source) -> int:
-        """Return how many steps late a source is in a stream; 0 where layers read whole rows, as nothing is late then."""
+        """Return how many steps late a source is in a stream; 0 where layers read whole rows, and nothing is late."""
         if isinstance(source, str) or any(layer.whole_window for layer in self.layers):
             return 0
         return output_delays(self.layers)[source]
