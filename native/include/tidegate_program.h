@@ -1,4 +1,4 @@
-/* A layer as the operations of its step, for tidegate_add_program in tidegate.h. */
+/* A layer as the operations of its step, for tidegate_add in tidegate.h. */
 #ifndef TIDEGATE_PROGRAM_H
 #define TIDEGATE_PROGRAM_H
 

@@ -24,7 +24,7 @@ std::size_t Engine::size_of(std::int32_t source) const {
 std::size_t Engine::delay_of(std::int32_t source) const {
   if (source == kEngineInput) return 0;
   const Layer& layer = *nodes[static_cast<std::size_t>(source)].layer;
-  return layer.delay + layer.ahead();
+  return layer.delay + layer.ahead;
 }
 
 // The engine's input is as wide as the first layer that reads it says, or has the columns that layers take ids from.
@@ -94,7 +94,7 @@ void Engine::find_delays() {
   delays_ = {0};
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = nodes[i];
-    const std::size_t delay = delay_of(node.sources[0]), late = delay + node.layer->ahead();
+    const std::size_t delay = delay_of(node.sources[0]), late = delay + node.layer->ahead;
     for (const std::int32_t source : node.sources)
       if (delay_of(source) != delay)
         throw ValueError(node.name(i) + ": its sources must be equally late, but " + source_name(node.sources[0]) +
@@ -117,7 +117,7 @@ void Engine::find_delays() {
   };
   for (Node& node : nodes) {
     node.begin = index(node.layer->delay);
-    node.end = index(node.layer->delay + node.layer->ahead());
+    node.end = index(node.layer->delay + node.layer->ahead);
   }
   look_ahead = delays_.back();
 }
@@ -157,7 +157,7 @@ void Engine::check_ids(const void* x, std::size_t entry) const {
 void Engine::fold_embeds() {
   for (std::size_t e = 0; e < nodes.size(); ++e) {
     Node& embed = nodes[e];
-    if (!embed.layer->looks_up() || embed.layer->ahead() || embed.add >= 0) continue;
+    if (!embed.layer->looks_up() || embed.layer->ahead || embed.add >= 0) continue;
     const auto index = static_cast<std::int32_t>(e);
     Node* reader = nullptr;
     std::ptrdiff_t reads = 0;
@@ -166,7 +166,7 @@ void Engine::fold_embeds() {
       if (count) reader = &node;
       reads += count + (node.add == index);
     }
-    if (!reader || reads != 1 || reader->sources.size() != 1 || reader->layer->ahead()) continue;
+    if (!reader || reads != 1 || reader->sources.size() != 1 || reader->layer->ahead) continue;
     if (!reader->layer->fold(*embed.layer)) continue;
     reader->sources = {kEngineInput};
     reader->first_column = embed.first_column;

@@ -13,13 +13,6 @@ namespace {
 constexpr std::size_t kBlockFloats = 8192;     // the widest register of a block of rows, to stay in the L1 cache
 constexpr std::size_t kEarlyFloats = 1 << 18;  // of an item; all items of a chunk take kTileRows times as many
 
-Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
-  Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
-                          kernels.tanh, kernels.relu, nullptr,     kernels.sqrt};
-  const bool is_unary = opcode >= TIDEGATE_OP_NEG && opcode <= TIDEGATE_OP_SQRT;
-  return is_unary ? table[opcode - TIDEGATE_OP_NEG] : nullptr;
-}
-
 Binary* binary_kernel(const Kernels& kernels, std::int32_t opcode) {
   Binary* const table[] = {kernels.add,     kernels.sub,     kernels.mul, kernels.div,
                            kernels.minimum, kernels.maximum, kernels.less};

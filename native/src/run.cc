@@ -145,7 +145,7 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
       const Tile tile = {workspace.past_steps, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
       layer.run(chunk, tile, input_of(node, pass, chunk.items, x, memory), out);
-      if (node.add >= 0 && !pass.silent(node))
+      if (node.add >= 0)
         kernels.add(chunk.items, ld, kBroadcastNone, {out, ld}, {memory + layout_.outputs[node.add], ld}, out, ld);
     }
     if (has_outputs && !in_place) scatter(progress, chunk, outputs, out, output_row);

@@ -41,7 +41,7 @@ def test_info_says_that_it_does_not_stream(both: Path, tidegate: Run) -> None:
     assert found["streams"] == "no, because it reads each input in both directions"
     assert (found["options"]["direction"], found["options"]["conv"], found["options"]["prefix"]) == ("both", 3, 0.0)
     kinds = [(one["kind"], one["runs_as"]) for one in found["layers"]]
-    assert kinds[1:3] == [("conv", "kernel"), ("bidirectional", "fused kernel")]
+    assert kinds[1:3] == [("conv", "kernel"), ("bidirectional", "kernel")]
     shown = tidegate("info", both).stdout
     assert "16 -> 16, window of 3, relu" in shown
     assert "both directions" in shown

@@ -8,6 +8,7 @@ import pytest
 import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
+from tidegate.layers import Layer
 from tidegate.layers.dense import Dense
 from tidegate.runtime import Predictor, Scores, compile
 from tidegate.runtime.compiled_model import resolve_threads
@@ -104,17 +105,21 @@ def test_batches_hold_every_input_once_and_stay_small() -> None:
 
 
 def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise ValueError("too wide")
+    add_layer = compile.__globals__["add_layer"]
 
-    monkeypatch.setitem(compile.__globals__["BUILDERS"], Dense, refuse)
+    def refuse(engine: object, layer: Layer, *rest: object) -> None:
+        if isinstance(layer, Dense):
+            raise ValueError("too wide")
+        add_layer(engine, layer, *rest)
+
+    monkeypatch.setitem(compile.__globals__, "add_layer", refuse)
     with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
         compile(sample(size=4, over=()))
 
 
 def test_the_fused_kernel_runs_unless_it_is_left_out() -> None:
     model = sample(size=16)
-    assert Predictor(model).fused_layers == [1]
+    assert Predictor(model).fused_layers == list(range(len(model.layers)))
     assert list(compile(model, fused=False).fused_layers) == []
 
 
