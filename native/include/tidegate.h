@@ -1,7 +1,8 @@
 /* tidegate: small recurrent models for streams. The C API of the native engine.
  *
- * An engine is a graph of layers for one target (an instruction set); the output of the last one is the engine's. Open it, add its layers in order, finish it, then
- * run it from any number of threads. Adding a layer copies its weights, so the caller may free its arrays afterwards.
+ * An engine is a graph of layers for one target (an instruction set); the output of the last one is the engine's. Open
+ * it, add its layers in order, finish it, then run it from any number of threads. Adding a layer copies its weights, so
+ * the caller may free its arrays afterwards.
  *
  * Arrays are C-contiguous and float32 unless stated otherwise. Shapes are in brackets: T steps, B rows, F inputs, O
  * outputs, N streams. The state of a stream is a block of `state_bytes` bytes: the number of steps so far (int64, at
@@ -12,8 +13,8 @@
  * chunks, in any batch, and with any number of threads.
  *
  * Functions that can fail return a status and write one sentence, without a final full stop, to `message` (`capacity`
- *bytes; TIDEGATE_MESSAGE is enough; it may be null if capacity is 0). They throw no exceptions. Operations and pools are
- * passed as int32, so that unknown ones are refused with a message like any other wrong number.
+ * bytes; TIDEGATE_MESSAGE is enough; it may be null if capacity is 0). They throw no exceptions. Operations and pools
+ * are passed as int32, so that unknown ones are refused with a message like any other wrong number.
  */
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
@@ -67,8 +68,8 @@ typedef enum tidegate_pool {
 #define TIDEGATE_MAX_LOOK_AHEAD 4096
 #define TIDEGATE_MAX_SOURCES 4096
 
-/* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the
- * matrices of products and the tables are rounded to the nearest bfloat16, ties to even. Other tensors are not rounded. */
+/* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the matrices of
+ * products and the tables are rounded to the nearest bfloat16, ties to even. Other tensors are not rounded. */
 typedef enum tidegate_precision {
   TIDEGATE_FLOAT32 = 0,
   TIDEGATE_WEIGHTS_BF16, /* weights are stored as bfloat16 and widened */
@@ -100,11 +101,11 @@ TIDEGATE_API tidegate_status tidegate_open_in(int32_t precision, const char* tar
 /* Free the engine; null is allowed. */
 TIDEGATE_API void tidegate_close(tidegate_engine* engine);
 
-/* A layer in the graph. sources: what it reads: earlier layers, by index, or the engine's input, -1; several are joined,
- * in order, into one row. With a source_count of 0 it reads the layer before; the first one reads the engine's input. A
- * layer that takes ids reads as many columns of the engine's input, from first_column on, and nothing else; several
- * layers may read the same columns. Otherwise first_column is 0. add: the index of an earlier layer whose output is
- * added to this one's; -1: none. */
+/* A layer in the graph. sources: what it reads: earlier layers, by index, or the engine's input, -1; several are
+ * joined, in order, into one row. With a source_count of 0 it reads the layer before; the first one reads the engine's
+ * input. A layer that takes ids reads as many columns of the engine's input, from first_column on, and nothing else;
+ * several layers may read the same columns. Otherwise first_column is 0. add: the index of an earlier layer whose output
+ * is added to this one's; -1: none. Each output but the last must be read or added. */
 typedef struct tidegate_node {
   tidegate_program program;
   const int32_t* sources; /* [source_count] */
@@ -134,13 +135,13 @@ typedef struct tidegate_info {
 
 TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 
-/* Return 1 if the layer runs a fused kernel. */
+/* Return 1 if a fused kernel runs the layer, 0 if it runs by its operations. */
 TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* Layers that look ahead have outputs that are late: as late as their sources, which must be equally late, and what they
- * look ahead. What a layer adds must be as late as its own output. An engine whose output is A > 0 steps late answers late: with step t, it gives the output of step t - A of its
- * row, and none with the first A steps. The outputs of the last A steps follow when the row ends (`ends`). Where there is no
- * output, `out` is left untouched.
+/* The output of a layer that looks ahead is late: as late as its sources, which must be equally late, and by what it
+ * looks ahead; what a layer adds must be as late as its own output. An engine whose output is A > 0 steps late gives
+ * with step t the output of step t - A of its row, and none with the first A steps. The outputs of the last A steps
+ * follow when the row ends (`ends`). Where there is no output, `out` is left untouched.
  *
  * Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B, F] ids or float[T, B, F]; entries past a row's
  * length are not read. state_in, state_out: B blocks each, which must not overlap. per_step = 0: out[B, O] receives

@@ -64,7 +64,8 @@ class FusedCell final : public Layer {
   std::vector<std::int64_t> plane_order(std::size_t first, std::size_t end) const {
     std::vector<std::int64_t> order;
     for (std::size_t map = first; map < end; ++map)
-      for (std::size_t j = 0; j < units_; ++j) order.push_back(j < size ? static_cast<std::int64_t>(map * size + j) : -1);
+      for (std::size_t j = 0; j < units_; ++j)
+        order.push_back(j < size ? static_cast<std::int64_t>(map * size + j) : -1);
     return order;
   }
 

@@ -70,8 +70,8 @@ void Engine::check_sources() const {
     for (const std::int32_t source : node.sources) width += size_of(source);
     if (node.layer->ids().empty() && width != node.layer->inputs)
       throw ValueError(node.name(i) + ": expects " + std::to_string(node.layer->inputs) + " inputs, " +
-                       (node.sources.size() > 1 ? "its sources together have " : source_name(node.sources[0]) + " has ") +
-                       std::to_string(width) + (node.sources == std::vector{kEngineInput} ? "" : " outputs"));
+                       (node.sources.size() > 1 ? "its sources together have" : source_name(node.sources[0]) + " has") +
+                       " " + std::to_string(width) + (node.sources == std::vector{kEngineInput} ? "" : " outputs"));
     if (node.add >= 0 && size_of(node.add) != node.layer->size)
       throw ValueError(node.name(i) + ": cannot add layer " + std::to_string(node.add) + ", which has " +
                        std::to_string(size_of(node.add)) + " outputs, to its own " + std::to_string(node.layer->size));
@@ -86,7 +86,8 @@ void Engine::check_readers() const {
     if (node.add >= 0) read[static_cast<std::size_t>(node.add)] = true;
   }
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i)
-    if (!read[i]) throw ValueError(nodes[i].name(i) + ": no layer reads its output; only the last one's is the engine's");
+    if (!read[i])
+      throw ValueError(nodes[i].name(i) + ": no layer reads its output; only the last one's is the engine's");
 }
 
 // Find how late each input and output is. The last output is the latest: every other one is on a way to it.
@@ -147,13 +148,15 @@ void Engine::check_ids(const void* x, std::size_t entry) const {
     const std::size_t i = entry * inputs + one.column;
     const std::int32_t id = static_cast<const std::int32_t*>(x)[i];
     if (id < one.least || id > one.most)
-      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) + ", expected from 0 to " +
-                       std::to_string(one.most) + (one.least < 0 ? ", or a negative one for none" : ""));
+      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) +
+                       ", expected from 0 to " + std::to_string(one.most) +
+                       (one.least < 0 ? ", or a negative one for none" : ""));
   }
 }
 
 // Merge each layer that gives one row of its table into the one that reads it, if that can look up results. Only where
-// nothing else needs the row, nothing is added to it, and neither looks ahead: absent steps are zeros, not the result of id 0.
+// nothing else needs the row, nothing is added to it, and neither looks ahead: absent steps are zeros, not the result of
+// id 0.
 void Engine::fold_embeds() {
   for (std::size_t e = 0; e < nodes.size(); ++e) {
     Node& embed = nodes[e];

@@ -19,7 +19,9 @@ class Pattern {
   explicit Pattern(const tidegate_program& program) : program_(program) {}
 
   Register input() { return append(TIDEGATE_OP_INPUT, program_.inputs); }
-  Register take(Register table, std::int64_t size, std::int32_t id) { return append(TIDEGATE_OP_TAKE, size, table, id); }
+  Register take(Register table, std::int64_t size, std::int32_t id) {
+    return append(TIDEGATE_OP_TAKE, size, table, id);
+  }
   Register state(std::int64_t size);
   Register steps() { return append(TIDEGATE_OP_STEPS, 1); }
   Register tensor(std::int64_t size);

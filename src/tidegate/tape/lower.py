@@ -239,8 +239,9 @@ def without_dead_code(recorder: ProgramRecorder, output: int, following: dict[st
         return Instruction(ins.name, (*(place[r] for r in registers), *ins.args[len(registers) :]))
 
     own = recorder.signature
-    return Program.of_shapes(
-        tuple(recorder.shapes[i] for i in place),
+    program = Program.__new__(Program)
+    program.__dict__.update(
+        shapes=tuple(recorder.shapes[i] for i in place),  # each instruction is checked already
         inputs=own.inputs,
         ids=own.ids,
         tensors=own.tensors,
@@ -249,3 +250,5 @@ def without_dead_code(recorder: ProgramRecorder, output: int, following: dict[st
         output=place[output],
         next={name: place[r] for name, r in following.items()},
     )
+    program.__post_init__()
+    return program

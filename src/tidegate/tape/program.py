@@ -70,14 +70,6 @@ class Program:
     output: int
     next: Mapping[str, int]
 
-    @classmethod
-    def of_shapes(cls, shapes: tuple[Shape, ...], **values: Any) -> Program:
-        """Make a program of instructions that `check` has checked, with results of these shapes."""
-        program = cls.__new__(cls)
-        program.__dict__.update(values, shapes=shapes)
-        program.__post_init__()
-        return program
-
     def __post_init__(self) -> None:
         check_names("states", tuple(self.state))
         count = len(self.instructions)

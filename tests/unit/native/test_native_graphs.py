@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from graphs import Array, Graph, Node, draw_graph, draw_tensors, run
 
-from tidegate import _native
-from tidegate.layers import Layer
+from tidegate import _native, cells
+from tidegate.layers import Builder, Layer
 from tidegate.layers.conv import Conv
 from tidegate.layers.dense import Dense
 from tidegate.layers.embed import Embed
@@ -244,3 +244,17 @@ def test_a_table_before_a_look_ahead_gives_zeros_after_the_end(ahead: int) -> No
         found = run(graph.engine(BEST, fused), x[..., 0], lengths, graph.initial_states(3))
         right = graph.one_by_one(x, lengths, BEST, fused)
         assert found[ahead:].tobytes() == right.tobytes()
+
+
+def test_a_table_to_which_a_row_is_added_is_looked_up_by_itself() -> None:
+    """The product behind it is one of the sum, so that no table of products would do."""
+    rng = np.random.default_rng(3)
+    builder = Builder(4)
+    builder.recurrence(cells.load("gru"), 4)
+    layers = [Embed(rows=5, size=4), Embed(rows=6, size=4, add=0), builder.layers[0]]
+    sources: list[tuple[int | str, ...]] = [("x",), ("x.b",), (1,)]
+    nodes = [Node(layer, draw_tensors(layer, rng), own) for layer, own in zip(layers, sources, strict=True)]
+    graph = Graph(nodes, {"x": 0, "x.b": 1})
+    x, lengths = rng.integers(0, 5, (6, 3, 2)).astype(np.int32), np.array([6, 2, 1], np.int32)
+    found = run(graph.engine(BEST), x, lengths, graph.initial_states(3))
+    assert found.tobytes() == graph.one_by_one(x, lengths, BEST).tobytes()
