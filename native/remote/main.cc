@@ -77,6 +77,7 @@ void about() {
   reply(TIDEGATE_OK);
   wire.put(info.inputs);
   wire.put(info.outputs);
+  wire.put(info.look_ahead);
   wire.put(fused);
 }
 

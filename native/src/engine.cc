@@ -63,6 +63,7 @@ void Engine::add(const tidegate_node& given) {
   if (node.sources.empty()) node.sources = {i - 1};  // of the first layer: kEngineInput
   node.first_column = static_cast<std::size_t>(given.first_column), node.add = given.add;
   node.layer = make_layer(kernels, given.program, use_fused);
+  node.row = node.layer->padded_size(node.layer->size);
   nodes.push_back(std::move(node));
 }
 
@@ -105,7 +106,7 @@ void Engine::finish() {
   std::size_t scratch = 0, joined = 0, zeros = 0;
   for (const Node& node : nodes) {
     const Layer& layer = *node.layer;
-    layout_.outputs.push_back(reserve(kTileRows * layer.padded_size(layer.size)));
+    layout_.outputs.push_back(reserve(kTileRows * node.row));
     layout_.states.emplace_back();
     for (const StateArray& array : layer.states)
       layout_.states.back().push_back(

@@ -34,6 +34,7 @@ struct Node {
   std::size_t first_column = 0;       // of the engine's ids, for a layer that takes ids
   std::int32_t add = -1;              // an earlier node whose output is added to this one's; -1: none
   std::size_t begin = 0, end = 0;     // indices in Engine::delays_ of the delays of its input and its output
+  std::size_t row = 0;                // floats from row to row of its output
   bool folded = false;                // merged into the node that reads it
 
   std::string name(std::size_t i) const { return "layer " + std::to_string(i) + " (" + layer->kind + ")"; }

@@ -150,7 +150,7 @@ class Engine:
     def finish(self) -> None:
         self.call("finish")
         self.call("about")
-        self.inputs, self.outputs = self.remote.number(), self.remote.number()
+        self.inputs, self.outputs, self.look_ahead = (self.remote.number() for _ in range(3))
         self.fused_layers = [int(i) for i in self.remote.text().split()]
 
     def run(
