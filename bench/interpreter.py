@@ -1,4 +1,4 @@
-"""Compare the tape interpreter with the fused kernel in interleaved rounds: the same bits, and how much slower it is.
+"""Compare the interpreter with the fused kernel in interleaved rounds: the same bits, and how much slower it is.
 
     python bench/interpreter.py [--size 64] [--rounds 31] [--json]
 

@@ -4,8 +4,6 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <memory>
-
 #include "bind_program.h"
 #include "bind_training.h"
 #include "message.h"
@@ -60,141 +58,15 @@ class Engine {
     return layers;
   }
 
-  void embed(nb::handle weight_object, int add, std::int64_t ids) {
-    const Array weight(weight_object.ptr(), "weight", kFloat, 2);
-    Message message;
-    message.check(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), ids, weight.data<float>(), add,
-                                     message.text, sizeof message.text));
-  }
-
-  void dense(nb::handle weight_object, nb::handle bias_object, const std::string& activation, int add) {
-    const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
-    bias.expect(0, weight.shape(0));
-    const auto kind = parse_choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
-    Message message;
-    message.check(tidegate_add_dense(engine_, weight.shape(1), weight.shape(0), weight.data<float>(),
-                                     bias.data<float>(), kind, add, message.text, sizeof message.text));
-  }
-
-  void conv(nb::handle weight_object, nb::handle bias_object, std::int64_t width, const std::string& activation,
-            std::int32_t past_offset, int add, std::int64_t ahead) {
-    const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
-    bias.expect(0, weight.shape(0));
-    if (width < 1 || weight.shape(1) % width != 0)
-      fail(PyExc_ValueError, "weight must have a multiple of width = %lld columns, found %zd",
-           static_cast<long long>(width), weight.shape(1));
-    const auto kind = parse_choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
-    Message message;
-    message.check(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, ahead,
-                                    weight.data<float>(), bias.data<float>(), kind, past_offset, add, message.text,
-                                    sizeof message.text));
-  }
-
-  void norm(nb::handle gain_object, nb::handle bias_object, float eps, int add) {
-    const Array gain(gain_object.ptr(), "gain", kFloat, 1), bias(bias_object.ptr(), "bias", kFloat, 1);
-    bias.expect(0, gain.shape(0));
-    Message message;
-    message.check(tidegate_add_norm(engine_, gain.shape(0), gain.data<float>(), bias.data<float>(), eps, add,
-                                    message.text, sizeof message.text));
-  }
-
-  void scale(nb::handle mean_object, nb::handle deviation_object, int add) {
-    const Array mean(mean_object.ptr(), "mean", kFloat, 1), deviation(deviation_object.ptr(), "deviation", kFloat, 1);
-    deviation.expect(0, mean.shape(0));
-    Message message;
-    message.check(tidegate_add_scale(engine_, mean.shape(0), mean.data<float>(), deviation.data<float>(), add,
-                                     message.text, sizeof message.text));
-  }
-
-  void recurrent(nb::handle tape_object, nb::handle consts_object, nb::handle widths_object, int gates, int output,
-                 nb::handle next_object, nb::handle offsets_object, nb::handle sizes_object, nb::handle W_object,
-                 nb::handle b_object, nb::handle R_object, nb::handle c_object, const nb::list& param_list,
-                 std::int64_t size, int add, nb::handle Q_object) {
-    const Array tape(tape_object.ptr(), "tape", kInt32, 2), consts(consts_object.ptr(), "consts", kFloat, 1),
-        widths(widths_object.ptr(), "widths", kInt32, 1), next(next_object.ptr(), "next", kInt32, 1),
-        offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1),
-        W(W_object.ptr(), "W", kFloat, 2), b(b_object.ptr(), "b", kFloat, 1), R(R_object.ptr(), "R", kFloat, 2),
-        c(c_object.ptr(), "c", kFloat, 1);
-    if (size < 1 || size > TIDEGATE_MAX_SIZE)
-      fail(PyExc_ValueError, "size must be from 1 to %d, found %lld", TIDEGATE_MAX_SIZE, static_cast<long long>(size));
-    if (gates < 0 || gates > TIDEGATE_MAX_INSTRUCTIONS)
-      fail(PyExc_ValueError, "gates must be from 0 to %d, found %d", TIDEGATE_MAX_INSTRUCTIONS, gates);
-    tape.expect(1, 4);
-    widths.expect(0, tape.shape(0));
-    offsets.expect(0, next.shape(0));
-    sizes.expect(0, next.shape(0));
-    W.expect(0, gates * size);
-    b.expect(0, gates * size);
-    std::unique_ptr<Array> Q;
-    if (!Q_object.is_none()) {
-      Q = std::make_unique<Array>(Q_object.ptr(), "Q", kFloat, 2);
-      Q->expect(1, size);
-      if (Q->shape(0) < 1) fail(PyExc_ValueError, "Q must have one row or more, found none");
-    }
-    R.expect(1, Q ? Q->shape(0) : size);
-    c.expect(0, R.shape(0));
-    if (R.shape(0) % size != 0)
-      fail(PyExc_ValueError, "R must have a multiple of size = %lld rows, found %zd", static_cast<long long>(size),
-           R.shape(0));
-    std::vector<float> params;
-    std::vector<std::int32_t> param_sizes;
-    for (nb::handle object : param_list) {
-      const Array param(object.ptr(), "params", kFloat, 1);
-      params.insert(params.end(), param.data<float>(), param.data<float>() + param.shape(0));
-      param_sizes.push_back(to_int32(param.shape(0)));
-    }
-    tidegate_recurrent cell = {};
-    cell.inputs = W.shape(1), cell.size = size, cell.project = Q ? Q->shape(0) : 0;
-    cell.Q = Q ? Q->data<float>() : nullptr;
-    cell.instructions = to_int32(tape.shape(0)), cell.output = output;
-    cell.tape = tape.data<std::int32_t>(), cell.widths = widths.data<std::int32_t>();
-    cell.consts_count = to_int32(consts.shape(0)), cell.consts = consts.data<float>();
-    cell.gates = gates, cell.maps = to_int32(R.shape(0) / size), cell.states = to_int32(next.shape(0));
-    cell.W = W.data<float>(), cell.b = b.data<float>(), cell.R = R.data<float>(), cell.c = c.data<float>();
-    cell.next = next.data<std::int32_t>();
-    cell.state_offsets = offsets.data<std::int32_t>(), cell.state_sizes = sizes.data<std::int32_t>();
-    cell.params_count = to_int32(static_cast<Py_ssize_t>(param_sizes.size()));
-    cell.params = params.data(), cell.param_sizes = param_sizes.data();
-    Message message;
-    message.check(tidegate_add_recurrent(engine_, &cell, add, message.text, sizeof message.text));
-  }
-
-  void pool(std::int64_t size, const std::vector<std::string>& over, nb::handle score_object, float score_bias,
-            const std::vector<std::int32_t>& offsets, int add) {
-    if (offsets.size() != over.size())
-      fail(PyExc_ValueError, "offsets must have one entry for each of the %zu pools, found %zu", over.size(),
-           offsets.size());
-    std::unique_ptr<Array> score;
-    if (!score_object.is_none()) {
-      score = std::make_unique<Array>(score_object.ptr(), "score", kFloat, 1);
-      score->expect(0, size);
-    }
-    std::vector<std::int32_t> pools;
-    for (const std::string& name : over)
-      pools.push_back(parse_choice<tidegate_pool>(name, "pool", {"last", "mean", "max", "attention"}));
-    Message message;
-    message.check(tidegate_add_pool(engine_, size, to_int32(static_cast<Py_ssize_t>(pools.size())), pools.data(),
-                                    offsets.data(), score ? score->data<float>() : nullptr, score_bias, add,
-                                    message.text, sizeof message.text));
-  }
-
-  void softmax(std::int64_t size, int add) {
-    Message message;
-    message.check(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
-  }
-
-  void program(const nb::handle& code, const nb::handle& joined, const nb::handle& consts, const nb::list& tensors,
-               std::int64_t inputs, std::int64_t ids, int output, const nb::handle& next, const nb::handle& offsets,
-               const nb::handle& sizes, int add, std::int64_t ahead) {
-    tidegate_program program = {};
-    program.inputs = inputs, program.ids = ids, program.ahead = ahead, program.output = output;
-    tidegate::add_program(engine_, program, {code, joined, consts, next, offsets, sizes}, tensors, add);
-  }
-
-  void connect(const std::vector<std::int32_t>& sources, std::int64_t first_column) {
-    Message message;
-    message.check(tidegate_connect(engine_, sources.data(), to_int32(Py_ssize_t(sources.size())), first_column,
-                                   message.text, sizeof message.text));
+  void add(const nb::handle& code, const nb::handle& joined, const nb::handle& consts, const nb::list& tensors,
+           std::int64_t inputs, std::int64_t ids, int output, const nb::handle& next, const nb::handle& offsets,
+           const nb::handle& sizes, std::int64_t ahead, const std::vector<std::int32_t>& sources,
+           std::int64_t first_column, int add) {
+    tidegate_node node = {};
+    node.program.inputs = inputs, node.program.ids = ids, node.program.ahead = ahead, node.program.output = output;
+    node.sources = sources.data(), node.source_count = to_int32(static_cast<Py_ssize_t>(sources.size()));
+    node.first_column = first_column, node.add = add;
+    tidegate::add_node(engine_, node, {code, joined, consts, next, offsets, sizes}, tensors);
   }
 
   void finish() {
@@ -319,16 +191,6 @@ std::string default_target(const std::string& precision) {
   return name;
 }
 
-nb::dict opcodes() {
-  constexpr const char* kNames[TIDEGATE_OPCODES] = {"input", "state", "param", "const", "recur",   "project",
-                                                    "neg",   "abs",   "exp",   "sigmoid", "tanh",    "relu",
-                                                    "norm",  "add",   "sub",   "mul",   "div",     "minimum",
-                                                    "maximum"};
-  nb::dict all;
-  for (int i = 0; i < TIDEGATE_OPCODES; ++i) all[kNames[i]] = i;
-  return all;
-}
-
 nb::dict errors() {
   nb::dict all;
   for (const std::string& target : compiled_targets("compute=bf16")) {
@@ -352,7 +214,6 @@ NB_MODULE(_native, module) {
   });
   // None is allowed here so that Array reports it
   const auto array = [](const char* name) { return nb::arg(name).none(); };
-  module.attr("OPCODES") = opcodes();
   module.attr("OPERATIONS") = tidegate::list_operations();
   module.attr("ERRORS") = errors();
   const auto precision = nb::arg("precision") = "float32";
@@ -374,23 +235,10 @@ NB_MODULE(_native, module) {
       .def_prop_ro("inputs", &Engine::inputs)
       .def_prop_ro("outputs", &Engine::outputs)
       .def_prop_ro("look_ahead", &Engine::look_ahead)
-      .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1, nb::arg("ids") = 1)
-      .def("dense", &Engine::dense, array("weight"), array("bias"), nb::arg("activation"), nb::arg("add") = -1)
-      .def("conv", &Engine::conv, array("weight"), array("bias"), nb::arg("width"), nb::arg("activation"),
-           nb::arg("past_offset"), nb::arg("add") = -1, nb::arg("ahead") = 0)
-      .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
-      .def("scale", &Engine::scale, array("mean"), array("deviation"), nb::arg("add") = -1)
-      .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
-           nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"), array("b"),
-           array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1,
-           nb::arg("Q").none() = nb::none())
-      .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
-           nb::arg("offsets"), nb::arg("add") = -1)
-      .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
-      .def("program", &Engine::program, array("code"), array("joined"), array("consts"), nb::arg("tensors"),
-           nb::arg("inputs"), nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"),
-           array("state_sizes"), nb::arg("add") = -1, nb::arg("ahead") = 0)
-      .def("connect", &Engine::connect, nb::arg("sources"), nb::arg("first_column") = 0)
+      .def("add", &Engine::add, array("code"), array("joined"), array("consts"), nb::arg("tensors"), nb::arg("inputs"),
+           nb::arg("ids"), nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"),
+           nb::arg("ahead") = 0, nb::arg("sources") = std::vector<std::int32_t>(), nb::arg("first_column") = 0,
+           nb::arg("add") = -1)
       .def("finish", &Engine::finish)
       .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"), array("out"),
            nb::arg("per_step"), nb::arg("threads"), nb::arg("ends") = false)

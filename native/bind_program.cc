@@ -19,8 +19,7 @@ nb::dict list_operations() {
   return all;
 }
 
-void add_program(tidegate_engine* engine, tidegate_program& program, const ProgramArrays& arrays,
-                 const nb::list& tensor_list, int add) {
+void add_node(tidegate_engine* engine, tidegate_node& node, const ProgramArrays& arrays, const nb::list& tensor_list) {
   const Array code(arrays.code.ptr(), "code", kInt32, 2), joined(arrays.joined.ptr(), "joined", kInt32, 1),
       consts(arrays.consts.ptr(), "consts", kFloat, 1), next(arrays.next.ptr(), "next", kInt32, 1),
       offsets(arrays.offsets.ptr(), "state_offsets", kInt32, 1), sizes(arrays.sizes.ptr(), "state_sizes", kInt32, 1);
@@ -35,6 +34,7 @@ void add_program(tidegate_engine* engine, tidegate_program& program, const Progr
     tensors.push_back(copies.back()->data<float>());
     tensor_sizes.push_back(copies.back()->shape(0));
   }
+  tidegate_program& program = node.program;
   program.operations = to_int32(code.shape(0)), program.code = code.data<std::int32_t>();
   program.joined_count = to_int32(joined.shape(0)), program.joined = joined.data<std::int32_t>();
   program.consts_count = to_int32(consts.shape(0)), program.consts = consts.data<float>();
@@ -43,7 +43,7 @@ void add_program(tidegate_engine* engine, tidegate_program& program, const Progr
   program.states = to_int32(next.shape(0)), program.next = next.data<std::int32_t>();
   program.state_offsets = offsets.data<std::int32_t>(), program.state_sizes = sizes.data<std::int32_t>();
   Message message;
-  message.check(tidegate_add_program(engine, &program, add, message.text, sizeof message.text));
+  message.check(tidegate_add(engine, &node, message.text, sizeof message.text));
 }
 
 }  // namespace tidegate

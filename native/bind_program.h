@@ -7,16 +7,15 @@
 
 namespace tidegate {
 
-// The arrays of a program, as in tidegate_program.
+// Return the operations of a program, name -> number.
+nanobind::dict list_operations();
+
+// What describes a program beside its tensors, as in tidegate_program.
 struct ProgramArrays {
   nanobind::handle code, joined, consts, next, offsets, sizes;
 };
 
-// Return the operations of a program, name -> number.
-nanobind::dict list_operations();
-
-// Add a program whose numbers are set, once its arrays are checked.
-void add_program(tidegate_engine* engine, tidegate_program& program, const ProgramArrays& arrays,
-                 const nanobind::list& tensors, int add);
+// Add a node whose numbers and sources are set, once the arrays of its program are checked.
+void add_node(tidegate_engine* engine, tidegate_node& node, const ProgramArrays& arrays, const nanobind::list& tensors);
 
 }  // namespace tidegate

@@ -1,6 +1,8 @@
 // Fuzz target: bytes describe an engine, layer by layer, and what to run on it. Every argument that the C API promises
 // to check may be anything; arrays have the lengths that it asks for. Besides what the sanitizers find, it finds
-// different bits between a run, single steps and streams, and between fused kernels and the interpreter.
+// different bits between a run, single steps and streams, between fused kernels and the interpreter, and between a
+// graph and its layers one by one.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -8,6 +10,7 @@
 
 using fuzz::EnginePair;
 using fuzz::Input;
+using fuzz::Node;
 using fuzz::require;
 
 namespace {
@@ -45,7 +48,9 @@ Bytes make_entries(Input& in, const EnginePair& engines, const tidegate_info& in
   Bytes bytes(static_cast<std::size_t>(4 * info.inputs * count));
   if (info.ids) {
     for (std::int64_t i = 0; i < count * info.inputs; ++i) {
-      const std::int32_t id = in.maybe_hostile32(in.below(256) % engines.rows);
+      const auto column = static_cast<std::size_t>(i % info.inputs);
+      const bool absent = engines.skips[column] && in.once_in(4);
+      const std::int32_t id = in.maybe_hostile32(absent ? -1 - in.below(256) : in.below(256) % engines.rows[column]);
       std::memcpy(bytes.data() + 4 * i, &id, 4);
     }
   } else {
@@ -148,6 +153,66 @@ void check_ends(const tidegate_engine* engine, const Batch& batch, const Outcome
     }
 }
 
+// The inputs [T, B, inputs] of a layer, from those of the graph and the outputs of earlier layers.
+Bytes join_sources(const Node& node, std::size_t i, const Batch& batch, std::size_t inputs,
+                   const std::vector<Floats>& outputs) {
+  const std::size_t entries = steps_of(batch);
+  std::vector<std::int32_t> sources = node.sources;
+  if (sources.empty()) sources = {static_cast<std::int32_t>(i) - 1};
+  Bytes joined;
+  for (std::size_t e = 0; e < entries; ++e)
+    for (const std::int32_t source : sources) {
+      const Floats* const output = source < 0 ? nullptr : &outputs[static_cast<std::size_t>(source)];
+      const auto* const from = output ? reinterpret_cast<const std::uint8_t*>(output->data()) : batch.x.data();
+      std::size_t width = output ? output->size() / entries : inputs, at = e * width;
+      if (node.program.ids) {
+        at += static_cast<std::size_t>(node.first_column);
+        width = static_cast<std::size_t>(node.program.ids);
+      }
+      joined.insert(joined.end(), from + 4 * at, from + 4 * (at + width));
+    }
+  return joined;
+}
+
+// Run whole rows layer by layer, each in an engine of its own: the graph must give the same outputs.
+void check_layers(const EnginePair& engines, Batch batch) {
+  const tidegate_info info = tidegate_get_info(engines.fused);
+  const std::size_t rows = rows_of(batch), steps = steps_of(batch) / std::max<std::size_t>(rows, 1);
+  const auto bytes = static_cast<std::size_t>(info.state_bytes);
+  if (steps_of(batch) == 0) return;
+  if (info.look_ahead)  // layers that wait begin with a row, so the rows begin here
+    for (std::size_t b = 0; b < rows; ++b) std::memset(&batch.states[b * bytes], 0, 8);
+  const auto run_rows = [&](const tidegate_engine* engine, const void* x) {
+    const tidegate_info own = tidegate_get_info(engine);
+    const auto late = static_cast<std::size_t>(own.look_ahead);
+    const std::size_t floats = rows * static_cast<std::size_t>(own.outputs);
+    Bytes states(batch.states.size());
+    Floats out((steps + late) * floats);
+    require(tidegate_run(engine, batch.T, batch.B, x, batch.lengths.data(), batch.states.data(), states.data(),
+                         out.data(), 1, 1, 2, nullptr, 0) == TIDEGATE_OK,
+            "a layer runs alone where its graph runs");
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(late * floats));
+    return out;
+  };
+  std::vector<Floats> outputs;
+  for (std::size_t i = 0; i < engines.nodes.size(); ++i) {
+    const Node& node = engines.nodes[i];
+    tidegate_engine* const alone = engines.open_alone(node);
+    const Bytes x = join_sources(node, i, batch, static_cast<std::size_t>(info.inputs), outputs);
+    outputs.push_back(run_rows(alone, x.data()));
+    tidegate_close(alone);
+    if (node.add < 0) continue;
+    const Floats& added = outputs[static_cast<std::size_t>(node.add)];
+    for (std::size_t k = 0; k < added.size(); ++k) outputs[i][k] += added[k];
+  }
+  const Floats whole = run_rows(engines.fused, batch.x.data());
+  const auto width = static_cast<std::size_t>(info.outputs);
+  for (std::size_t b = 0; b < rows; ++b)
+    for (std::size_t t = 0; t < static_cast<std::size_t>(batch.lengths[b]); ++t)
+      require(same(&whole[(t * rows + b) * width], &outputs.back()[(t * rows + b) * width], width),
+              "a graph has the bits of its layers one by one");
+}
+
 void check_runs(Input& in, const EnginePair& engines) {
   const Batch batch = make_batch(in, engines, tidegate_get_info(engines.fused));
   const int threads = in.maybe_hostile32(1 + in.below(3));
@@ -160,6 +225,7 @@ void check_runs(Input& in, const EnginePair& engines) {
   require(same(whole.out.data(), plain.out.data(), whole.out.size()),
           "fused kernels have the same bits as the interpreter");
   check_ends(engines.plain, batch, whole);
+  check_layers(engines, batch);
   for (std::size_t b = 0; b < rows_of(batch); ++b) {
     require(same_state(&whole.states[b * bytes], &plain.states[b * bytes], bytes),
             "fused kernels end in the same states as the interpreter");
@@ -219,7 +285,7 @@ void check_unfinished(const EnginePair& engines) {
 void fuzz_one(Input& in) {
   EnginePair engines(in);
   if (!engines.open()) return;
-  for (std::int64_t layers = in.below(6); layers >= 0; --layers) engines.add();
+  for (std::int64_t layers = in.below(8); layers >= 0; --layers) engines.add();
   if (!engines.finish()) return check_unfinished(engines);
   for (std::int64_t i = in.below(3); i >= 0; --i) in.once_in(3) ? check_streams(in, engines) : check_runs(in, engines);
 }

@@ -1,14 +1,18 @@
 #include "engine_pair.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <utility>
 
-#include "program.h"
-#include "tape.h"
 
 namespace fuzz {
+namespace {
+
+constexpr std::int32_t kInput = -1;  // the engine's
+
+}  // namespace
 
 void require(bool holds, const char* what) {
   if (holds) return;
@@ -29,23 +33,17 @@ tidegate_status call_checked(Input& in, const std::function<tidegate_status(char
   return status;
 }
 
-// Return a * b if both are valid sizes, else 0.
-static std::int64_t product(std::int64_t a, std::int64_t b) {
-  const auto allowed = [](std::int64_t n) { return n >= 1 && n <= TIDEGATE_MAX_SIZE; };
-  return allowed(a) && allowed(b) ? a * b : 0;
-}
-
-EnginePair::EnginePair(Input& in) : in_(in), width_(1 + in.below(20)) {
-  const auto precision = static_cast<std::int32_t>(in.once_in(64) ? in.below(256) : in.below(TIDEGATE_PRECISIONS));
-  const char* names[] = {tidegate_target_in(precision, static_cast<int>(in.below(6))), "none", ""};
-  const char* name = names[in.once_in(32) ? 1 + in.below(2) : 0];
-  if (!name) name = tidegate_target(0);
-  const std::int64_t words = in.once_in(4) ? in.below(256) : in.once_in(4) ? 4095 : 255;
-  const std::int64_t bytes = in.maybe_hostile(8 * (1 + words));
-  if (bytes > kMaxBytes && bytes <= TIDEGATE_MAX_STATE_BYTES) throw Skip();
+EnginePair::EnginePair(Input& in) : in_(in), width_(1 + in.below(20)), takes_ids_(in.once_in(2)) {
+  precision_ = static_cast<std::int32_t>(in.once_in(64) ? in.below(256) : in.below(TIDEGATE_PRECISIONS));
+  const char* names[] = {tidegate_target_in(precision_, static_cast<int>(in.below(6))), "none", ""};
+  target_ = names[in.once_in(32) ? 1 + in.below(2) : 0];
+  if (!target_) target_ = tidegate_target(0);
+  const std::int64_t words = in.once_in(4) ? in.below(256) : in.once_in(2) ? 4095 : 1023;
+  bytes_ = in.maybe_hostile(8 * (1 + words));
+  if (bytes_ > kMaxBytes && bytes_ <= TIDEGATE_MAX_STATE_BYTES) throw Skip();
   for (tidegate_engine** engine : {&fused, &plain})
     call_checked(in, [&](char* m, std::size_t n) {
-      return tidegate_open_in(precision, name, bytes, engine == &fused, engine, m, n);
+      return tidegate_open_in(precision_, target_, bytes_, engine == &fused, engine, m, n);
     });
   require(!fused == !plain, "both engines open, or neither");
 }
@@ -65,16 +63,54 @@ bool EnginePair::call_both(const std::function<tidegate_status(tidegate_engine*,
     require(status[i++] == TIDEGATE_OK || (before.layers == after.layers && before.finished == after.finished),
             "a refused call does not change the engine");
   }
+  // A kernel never sees a weight that nothing needs, and that bfloat16 cannot hold.
+  if (status[0] == TIDEGATE_OK && status[1] != TIDEGATE_OK && precision_ != TIDEGATE_FLOAT32) throw Skip();
   require(status[0] == status[1], "both engines accept a call, or neither");
   return status[0] == TIDEGATE_OK;
 }
 
+static tidegate_node as_struct(const Node& node, bool plain) {
+  tidegate_node arguments = {};
+  arguments.program = node.program.as_struct(plain);
+  arguments.sources = node.sources.data(), arguments.source_count = static_cast<std::int32_t>(node.sources.size());
+  arguments.add = node.add, arguments.first_column = node.first_column;
+  return arguments;
+}
+
 bool EnginePair::finish() {
+  for (std::vector<std::int32_t> unread = find_unread(); unread.size() > 1; unread = find_unread()) {
+    std::int64_t latest = 0;
+    for (const std::int32_t i : unread) latest = std::max(latest, delay_of(i));
+    const auto late = std::find_if(unread.begin(), unread.end(), [&](std::int32_t i) { return delay_of(i) < latest; });
+    const std::size_t before = nodes.size();
+    if (late == unread.end()) {
+      join(unread);
+    } else {
+      const std::int64_t missing = latest - delay_of(*late);
+      if (missing > TIDEGATE_MAX_LOOK_AHEAD || width_of(*late) * missing > kMaxSize) throw Skip();
+      const auto reserve = [this](std::int64_t floats) { return reserve_state(floats); };
+      Program delay = Program::make_delay(in_, width_of(*late), missing, reserve);
+      add_node({std::move(delay), {*late}, -1, 0, latest});
+    }
+    if (nodes.size() == before) break;  // a field was hostile
+  }
   const bool done = call_both([](tidegate_engine* e, char* m, std::size_t n) { return tidegate_finish(e, m, n); });
-  if (done)
-    require(!call_both([](tidegate_engine* e, char* m, std::size_t n) { return tidegate_add_softmax(e, 1, -1, m, n); }),
-            "a finished engine takes no more layers");
-  return done;
+  if (!done) return false;
+  const tidegate_node first = as_struct(nodes[0], false);
+  require(!call_both([&](tidegate_engine* e, char* m, std::size_t n) { return tidegate_add(e, &first, m, n); }),
+          "a finished engine takes no more layers");
+  return true;
+}
+
+tidegate_engine* EnginePair::open_alone(const Node& node) const {
+  tidegate_engine* engine = nullptr;
+  const Node alone = {node.program, {}, -1, 0, 0};
+  const tidegate_node arguments = as_struct(alone, false);
+  require(tidegate_open_in(precision_, target_, bytes_, 1, &engine, nullptr, 0) == TIDEGATE_OK &&
+              tidegate_add(engine, &arguments, nullptr, 0) == TIDEGATE_OK &&
+              tidegate_finish(engine, nullptr, 0) == TIDEGATE_OK,
+          "each layer of a graph makes an engine of its own");
+  return engine;
 }
 
 std::int32_t EnginePair::reserve_state(std::int64_t floats) {
@@ -83,139 +119,91 @@ std::int32_t EnginePair::reserve_state(std::int64_t floats) {
   return in_.maybe_hostile32(at);
 }
 
-int EnginePair::pick_residual(std::int64_t width) {
-  int picked = -1;
-  for (std::size_t i = 0; i < widths_.size(); ++i)
-    if (widths_[i] == width && in_.once_in(2)) picked = static_cast<int>(i);
+std::int32_t EnginePair::pick_residual(std::int64_t width, std::int64_t late) {
+  std::int32_t picked = -1;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].program.width() == width && nodes[i].late == late && in_.once_in(2))
+      picked = static_cast<std::int32_t>(i);
   return in_.maybe_hostile32(picked);
 }
 
+std::int64_t EnginePair::width_of(std::int32_t source) const {
+  return source < 0 ? width_ : nodes[static_cast<std::size_t>(source)].program.width();
+}
+std::int64_t EnginePair::delay_of(std::int32_t source) const {
+  return source < 0 ? 0 : nodes[static_cast<std::size_t>(source)].late;
+}
+
+std::vector<std::int32_t> EnginePair::find_unread() const {
+  std::vector<std::int32_t> unread;
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(nodes.size()); ++i) {
+    bool read = false;
+    for (std::size_t k = 0; k < nodes.size(); ++k) {
+      const Node& node = nodes[k];
+      read = read || node.add == i || std::count(node.sources.begin(), node.sources.end(), i) > 0 ||
+             (node.sources.empty() && static_cast<std::int32_t>(k) == i + 1 && !node.program.ids);
+    }
+    if (!read) unread.push_back(i);
+  }
+  return unread;
+}
+
+// Mostly the node before, or any other; or several, which are equally late.
+std::vector<std::int32_t> EnginePair::pick_sources() {
+  const auto last = static_cast<std::int32_t>(nodes.size()) - 1;
+  if (in_.once_in(2)) return {};
+  std::vector<std::int32_t> all;
+  for (std::int32_t i = takes_ids_ ? 0 : kInput; i <= last; ++i) all.push_back(i);
+  const auto any = [&] { return all[static_cast<std::size_t>(in_.below(256)) % all.size()]; };
+  std::vector<std::int32_t> sources = {any()};
+  for (std::int64_t left = in_.below(4); left > 0; --left)
+    if (const std::int32_t more = any(); delay_of(more) == delay_of(sources[0])) sources.push_back(more);
+  if (in_.once_in(64)) sources.push_back(in_.maybe_hostile32(any()));
+  return sources;
+}
+
+void EnginePair::add_node(Node node) {
+  if (!call_both([&](tidegate_engine* e, char* m, std::size_t n) {
+        const tidegate_node arguments = as_struct(node, e == plain);
+        return tidegate_add(e, &arguments, m, n);
+      }))
+    return;
+  for (std::int64_t k = 0; k < node.program.ids; ++k) {
+    const auto column = static_cast<std::size_t>(node.first_column + k);
+    if (column >= rows.size()) rows.resize(column + 1, INT32_MAX), skips.resize(column + 1, true);
+    rows[column] = std::min(rows[column], node.program.inputs);
+    skips[column] = skips[column] && !node.program.takes(k);
+  }
+  nodes.push_back(std::move(node));
+}
+
+void EnginePair::add_ids() {
+  const std::int64_t ids = in_.maybe_hostile(1 + in_.below(3)), inputs = in_.size(1 + in_.below(40));
+  Program program(in_, inputs, ids, in_.once_in(2), [this](std::int64_t floats) { return reserve_state(floats); });
+  const std::int64_t column = in_.maybe_hostile(in_.once_in(2) ? 0 : in_.below(4)), late = program.ahead;
+  if (column > 4096 && column <= TIDEGATE_MAX_SIZE) throw Skip();
+  const std::int32_t add = pick_residual(program.width(), late);
+  std::vector<std::int32_t> sources = {kInput};
+  if (nodes.empty() && in_.once_in(2)) sources.clear();
+  add_node({std::move(program), sources, add, column, late});
+}
+
+void EnginePair::join(const std::vector<std::int32_t>& sources) {
+  std::int64_t inputs = 0;
+  for (const std::int32_t source : sources) inputs += width_of(source);
+  if (sources.empty()) inputs = nodes.empty() ? width_ : nodes.back().program.width();
+  const std::int64_t late = sources.empty() ? nodes.empty() ? 0 : nodes.back().late : delay_of(sources[0]);
+  if (inputs > 600) throw Skip();
+  const auto reserve = [this](std::int64_t floats) { return reserve_state(floats); };
+  Program program(in_, in_.size(inputs), 0, !in_.once_in(3), reserve);
+  const std::int64_t after = late + program.ahead;
+  const std::int32_t add = pick_residual(program.width(), after);
+  add_node({std::move(program), sources, add, 0, after});
+}
+
 void EnginePair::add() {
-  const std::int64_t kind = in_.below(12);
-  if (widths_.empty() && in_.once_in(2)) return in_.once_in(4) ? program(in_.maybe_hostile(1 + in_.below(3))) : embed();
-  switch (kind) {
-    case 0: return embed();
-    case 1: return dense();
-    case 2: return conv();
-    case 3: return norm();
-    case 4: return pool();
-    case 5: return softmax();
-    case 6: return scale();
-    case 7:
-    case 8:
-    case 9: return program(0);
-    default: return recurrent();
-  }
-}
-
-void EnginePair::embed() {
-  const std::int64_t rows = in_.size(1 + in_.below(40)), size = in_.size(width_);
-  const std::int64_t ids = in_.once_in(2) ? 1 : in_.maybe_hostile(1 + in_.below(4));
-  const std::vector<float> weight = in_.floats(rows, size);
-  const int add = pick_residual(width_);
-  if (!call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_embed(e, rows, size, ids, weight.data(), add, m, n);
-      }))
-    return;
-  if (widths_.empty()) this->rows = rows;
-  widths_.push_back(width_ = size);
-}
-
-void EnginePair::dense() {
-  const std::int64_t inputs = in_.size(width_), size = in_.size(1 + in_.below(40));
-  const std::vector<float> weight = in_.floats(size, inputs), bias = in_.floats(size);
-  const std::int32_t activation = in_.maybe_hostile32(in_.below(in_.once_in(32) ? 8 : 4));
-  const int add = pick_residual(size);
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_dense(e, inputs, size, weight.data(), bias.data(), activation, add, m, n);
-      }))
-    widths_.push_back(width_ = size);
-}
-
-void EnginePair::conv() {
-  const std::int64_t inputs = in_.size(width_), size = in_.size(1 + in_.below(20)), width = in_.size(1 + in_.below(6));
-  const std::vector<float> weight = in_.floats(size, inputs, width), bias = in_.floats(size);
-  const std::int32_t activation = in_.maybe_hostile32(in_.below(in_.once_in(32) ? 8 : 4));
-  const std::int64_t ahead = in_.once_in(3) ? in_.maybe_hostile(width > 1 ? in_.below(6) % width : 0) : 0;
-  const std::int32_t past = width < 2 ? in_.maybe_hostile32(-1) : reserve_state(product(inputs, width - 1));
-  const int add = pick_residual(size);
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_conv(e, inputs, size, width, ahead, weight.data(), bias.data(), activation, past, add, m,
-                                 n);
-      }))
-    widths_.push_back(width_ = size);
-}
-
-void EnginePair::norm() {
-  const std::int64_t size = in_.size(width_);
-  const std::vector<float> gain = in_.floats(size), bias = in_.floats(size), eps = in_.floats(1);
-  const int add = pick_residual(size);
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_norm(e, size, gain.data(), bias.data(), eps[0], add, m, n);
-      }))
-    widths_.push_back(width_ = size);
-}
-
-void EnginePair::scale() {
-  const std::int64_t size = in_.size(width_);
-  const std::vector<float> mean = in_.floats(size), deviation = in_.floats(size);
-  const int add = pick_residual(size);
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_scale(e, size, mean.data(), deviation.data(), add, m, n);
-      }))
-    widths_.push_back(width_ = size);
-}
-
-void EnginePair::recurrent() {
-  const Cell cell(in_, in_.size(width_), [this](std::int64_t floats) { return reserve_state(floats); });
-  const tidegate_recurrent arguments = cell.as_struct();
-  const std::int64_t size = cell.project ? cell.project : cell.size;
-  const int add = pick_residual(size);
-  if (call_both(
-          [&](tidegate_engine* e, char* m, std::size_t n) { return tidegate_add_recurrent(e, &arguments, add, m, n); }))
-    widths_.push_back(width_ = size);
-}
-
-void EnginePair::program(std::int64_t ids) {
-  const std::int64_t inputs = in_.size(ids ? 1 + in_.below(40) : width_);
-  const Program program(in_, inputs, ids, [this](std::int64_t floats) { return reserve_state(floats); });
-  const int add = pick_residual(program.width());
-  if (!call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        const tidegate_program arguments = program.as_struct(e == plain);
-        return tidegate_add_program(e, &arguments, add, m, n);
-      }))
-    return;
-  if (widths_.empty() && ids) rows = inputs;
-  widths_.push_back(width_ = program.width());
-}
-
-void EnginePair::pool() {
-  const std::int64_t size = in_.size(width_);
-  const std::int32_t items = in_.maybe_hostile32(1 + in_.below(4));
-  if (items > 256 && items <= TIDEGATE_MAX_SIZE) throw Skip();
-  std::vector<std::int32_t> over, offsets;
-  bool attention = false;
-  for (std::int32_t i = 0; i < (items > 256 ? 0 : items); ++i) {
-    over.push_back(in_.maybe_hostile32(in_.below(in_.once_in(32) ? 8 : 4)));
-    attention = attention || over.back() == TIDEGATE_ATTENTION;
-    const std::int64_t floats = over.back() == TIDEGATE_ATTENTION ? product(size, 1) + 2 : size;
-    offsets.push_back(over.back() == TIDEGATE_LAST ? in_.maybe_hostile32(-1) : reserve_state(floats));
-  }
-  const std::vector<float> score = in_.floats(size), bias = in_.floats(1);
-  const bool scored = attention != in_.once_in(32);
-  const int add = pick_residual(product(size, items));
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_pool(e, size, items, over.data(), offsets.data(), scored ? score.data() : nullptr, bias[0],
-                                 add, m, n);
-      }))
-    widths_.push_back(width_ = product(size, items));
-}
-
-void EnginePair::softmax() {
-  const std::int64_t size = in_.size(width_);
-  const int add = pick_residual(size);
-  if (call_both([&](tidegate_engine* e, char* m, std::size_t n) { return tidegate_add_softmax(e, size, add, m, n); }))
-    widths_.push_back(width_ = size);
+  if (takes_ids_ && (nodes.empty() || in_.once_in(5))) return add_ids();
+  join(pick_sources());
 }
 
 }  // namespace fuzz

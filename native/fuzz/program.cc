@@ -11,10 +11,24 @@ bool is_valid(std::int64_t size) { return size >= 1 && size <= TIDEGATE_MAX_SIZE
 
 }  // namespace
 
-Program::Program(Input& in, std::int64_t inputs, std::int64_t ids,
-                 const std::function<std::int32_t(std::int64_t)>& reserve_state)
-    : inputs(inputs), ids(ids), in_(in) {
+Program::Program(Input& in, std::int64_t inputs, std::int64_t ids, bool known, const ReserveState& reserve_state)
+    : Program(in, inputs, ids) {
   consts_ = in.floats(3);
+  if (known && is_valid(inputs))
+    append_known(reserve_state);
+  else
+    append_drawn(reserve_state);
+  if (in.once_in(6)) ahead = in.maybe_hostile(in.below(4));
+  finish();
+}
+
+bool Program::takes(std::int64_t id) const {
+  return std::any_of(code_.begin(), code_.end(),
+                     [&](const Row& row) { return row[0] == TIDEGATE_OP_TAKE && row[3] == id; });
+}
+
+void Program::append_drawn(const ReserveState& reserve_state) {
+  Input& in = in_;
   struct Window {
     std::int64_t n, groups, each;
   };
@@ -42,6 +56,9 @@ Program::Program(Input& in, std::int64_t inputs, std::int64_t ids,
   output_ = in.maybe_hostile32(in.once_in(4) ? any() : count() - 1);
   if (output_ >= 0 && output_ < count() && code_[static_cast<std::size_t>(output_)][0] == TIDEGATE_OP_TENSOR && in.once_in(2))
     output_ = 0;
+}
+
+void Program::finish() {
   for (const std::vector<float>& tensor : tensors_) {
     tensor_data_.push_back(tensor.data());
     tensor_sizes_.push_back(static_cast<std::int64_t>(tensor.size()));
@@ -57,7 +74,7 @@ Program::Program(Input& in, std::int64_t inputs, std::int64_t ids,
 tidegate_program Program::as_struct(bool plain) const {
   const std::vector<Row>& code = plain ? plain_ : code_;
   tidegate_program program = {};
-  program.inputs = inputs, program.ids = ids;
+  program.inputs = inputs, program.ids = ids, program.ahead = ahead;
   program.operations = static_cast<std::int32_t>(code.size()), program.output = output_;
   program.code = code.front().data();
   program.joined_count = static_cast<std::int32_t>(joined_.size()), program.joined = joined_.data();
@@ -91,7 +108,9 @@ std::int32_t Program::append_of_size(std::int64_t size) {
     const auto table = static_cast<std::int64_t>(tensors_.size()) - 1;
     code_.push_back({TIDEGATE_OP_TENSOR, static_cast<std::int32_t>(is_valid(inputs) ? inputs * size : 1),
                      static_cast<std::int32_t>(table), 0, 0, 0, 0, 0});
-    return append(TIDEGATE_OP_TAKE, size, count() - 1, in_.below(256) % ids);
+    const std::int64_t first = in_.below(256) % ids;
+    if (in_.once_in(3)) return append(TIDEGATE_OP_BAG, size, count() - 1, first, 1 + in_.below(256) % (ids - first));
+    return append(TIDEGATE_OP_TAKE, size, count() - 1, first);
   }
   const std::int32_t x = append(TIDEGATE_OP_INPUT, inputs);
   if (size < inputs && is_valid(inputs) && in_.once_in(3))

@@ -12,22 +12,47 @@ namespace fuzz {
 
 class Program {
  public:
-  // ids: 0 for a layer that takes numbers. reserve_state(floats) returns the byte offset of a state array.
-  Program(Input& in, std::int64_t inputs, std::int64_t ids,
-          const std::function<std::int32_t(std::int64_t)>& reserve_state);
+  using ReserveState = std::function<std::int32_t(std::int64_t)>;  // floats -> byte offset of a state array
+
+  // ids: 0 for a layer that takes numbers. known: an equation that a kernel was proved against, mostly.
+  Program(Input& in, std::int64_t inputs, std::int64_t ids, bool known, const ReserveState& reserve_state);
+  // The input, `ahead` steps late.
+  static Program make_delay(Input& in, std::int64_t inputs, std::int64_t ahead, const ReserveState& reserve_state);
 
   // The result points into this program. plain: with an operation more for each register, which reads it at the very
   // end and which nothing needs: then no memory is used twice, nothing is merged and no state changes in its block.
   tidegate_program as_struct(bool plain) const;
   std::int64_t width() const { return output_ >= 0 && output_ < count() ? size_of(output_) : 0; }
 
-  std::int64_t inputs, ids;
+  // Whether a table's row is taken by this id of a step, so that it must not be negative.
+  bool takes(std::int64_t id) const;
+
+  std::int64_t inputs, ids, ahead = 0;
 
  private:
+  Program(Input& in, std::int64_t inputs, std::int64_t ids) : inputs(inputs), ids(ids), in_(in) {}
+
   using Row = std::array<std::int32_t, TIDEGATE_OPERATION_WIDTH>;
 
   std::int32_t append(std::int32_t opcode, std::int64_t size, std::int64_t a = 0, std::int64_t b = 0,
                       std::int64_t c = 0, std::int64_t p = 0, std::int64_t q = 0, std::int64_t r = 0);
+  // known_layers.cc
+  void append_known(const ReserveState& reserve_state);
+  std::int32_t append_embed(std::int64_t size);
+  std::int32_t append_window(std::int64_t size, std::int64_t steps, const ReserveState& reserve_state);
+  std::int32_t append_norm(std::int32_t x);
+  std::int32_t append_pools(const ReserveState& reserve_state);
+  std::int32_t append_cell(std::int64_t size, const ReserveState& reserve_state);
+  void change_one();
+  std::int32_t append_state(std::int64_t size, const ReserveState& reserve_state);
+  std::int32_t binary(std::int32_t opcode, std::int32_t a, std::int32_t b) {
+    return append(opcode, size_of(a) == 1 ? size_of(b) : size_of(a), a, b);
+  }
+  std::int32_t unary(std::int32_t opcode, std::int32_t a) { return append(opcode, size_of(a), a); }
+  std::int32_t affine(std::int32_t x, std::int64_t size);
+
+  void append_drawn(const ReserveState& reserve_state);
+  void finish();
   void append_random();
   void append_leaf();
   void append_reduction(std::int32_t opcode, std::int32_t a);

@@ -1,7 +1,8 @@
 /* tidegate: small recurrent models for streams. The C API of the native engine.
  *
- * An engine is a graph of layers for one target (an instruction set); the output of the last one is the engine's. Open it, add its layers in order, finish it, then
- * run it from any number of threads. Adding a layer copies its weights, so the caller may free its arrays afterwards.
+ * An engine is a graph of layers for one target (an instruction set); the output of the last one is the engine's. Open
+ * it, add its layers in order, finish it, then run it from any number of threads. Adding a layer copies its weights, so
+ * the caller may free its arrays afterwards.
  *
  * Arrays are C-contiguous and float32 unless stated otherwise. Shapes are in brackets: T steps, B rows, F inputs, O
  * outputs, N streams. The state of a stream is a block of `state_bytes` bytes: the number of steps so far (int64, at
@@ -12,8 +13,8 @@
  * chunks, in any batch, and with any number of threads.
  *
  * Functions that can fail return a status and write one sentence, without a final full stop, to `message` (`capacity`
- * bytes; TIDEGATE_MESSAGE is enough; it may be null if capacity is 0). They throw no exceptions. Opcodes, activations
- * and pools are passed as int32, so that unknown ones are refused with a message like any other wrong number.
+ * bytes; TIDEGATE_MESSAGE is enough; it may be null if capacity is 0). They throw no exceptions. Operations and pools
+ * are passed as int32, so that unknown ones are refused with a message like any other wrong number.
  */
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
@@ -44,37 +45,6 @@ typedef enum tidegate_status {
 
 typedef struct tidegate_engine tidegate_engine;
 
-/* An instruction of a tape is four int32: opcode, a, b, 0. Instruction i writes register i and reads earlier ones. */
-typedef enum tidegate_opcode {
-  TIDEGATE_INPUT = 0, /* a: gate; H wide: W_a x + b_a */
-  TIDEGATE_STATE,     /* a: state */
-  TIDEGATE_PARAM,     /* a: parameter */
-  TIDEGATE_CONST,     /* a: constant; one wide */
-  TIDEGATE_RECUR,     /* a: recurrent map, b: register, H wide: R_a v + c_a */
-  TIDEGATE_PROJECT,   /* b: register, H wide: Q v, P wide */
-  TIDEGATE_NEG,       /* unary: a: register */
-  TIDEGATE_ABS,
-  TIDEGATE_EXP,
-  TIDEGATE_SIGMOID,
-  TIDEGATE_TANH,
-  TIDEGATE_RELU,
-  TIDEGATE_NORM, /* (v - mean) / sqrt(variance + TIDEGATE_NORM_EPS) over the whole register */
-  TIDEGATE_ADD, /* binary: a, b: registers of equal width, or one of them one wide */
-  TIDEGATE_SUB,
-  TIDEGATE_MUL,
-  TIDEGATE_DIV,
-  TIDEGATE_MINIMUM,
-  TIDEGATE_MAXIMUM,
-  TIDEGATE_OPCODES /* the number of opcodes */
-} tidegate_opcode;
-
-typedef enum tidegate_activation {
-  TIDEGATE_NONE = 0,
-  TIDEGATE_ACTIVATION_RELU,
-  TIDEGATE_ACTIVATION_TANH,
-  TIDEGATE_ACTIVATION_SIGMOID,
-} tidegate_activation;
-
 typedef enum tidegate_pool {
   TIDEGATE_LAST = 0,
   TIDEGATE_MEAN,
@@ -91,18 +61,15 @@ typedef enum tidegate_pool {
 
 #define TIDEGATE_NORM_EPS 1e-5f
 
-/* Limits on a tape, on any size (inputs, outputs, widths), and on a stream's state. */
-#define TIDEGATE_MAX_INSTRUCTIONS 256
-#define TIDEGATE_MAX_REGISTERS 64
+/* Limits on any size (inputs, outputs, widths), and on a stream's state. */
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
 #define TIDEGATE_MAX_IDS 64
 #define TIDEGATE_MAX_LOOK_AHEAD 4096
 #define TIDEGATE_MAX_SOURCES 4096
 
-/* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the weights of
- * embed, dense and conv, and a cell's W, R and Q are rounded to the nearest bfloat16, ties to even. Biases, gains and
- * parameters are not rounded. */
+/* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the matrices of
+ * products and the tables are rounded to the nearest bfloat16, ties to even. Other tensors are not rounded. */
 typedef enum tidegate_precision {
   TIDEGATE_FLOAT32 = 0,
   TIDEGATE_WEIGHTS_BF16, /* weights are stored as bfloat16 and widened */
@@ -125,7 +92,7 @@ TIDEGATE_API tidegate_status tidegate_default_target(const char** name, char* me
 TIDEGATE_API tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message,
                                                         size_t capacity);
 
-/* Make an engine without layers. fused: 0 uses only the interpreter of tapes (the same bits, slower). */
+/* Make an engine without layers. fused: 0 uses only the interpreter of programs (the same bits, slower). */
 TIDEGATE_API tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused,
                                            tidegate_engine** engine, char* message, size_t capacity);
 TIDEGATE_API tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t state_bytes, int fused,
@@ -134,80 +101,22 @@ TIDEGATE_API tidegate_status tidegate_open_in(int32_t precision, const char* tar
 /* Free the engine; null is allowed. */
 TIDEGATE_API void tidegate_close(tidegate_engine* engine);
 
-/* In every tidegate_add_*, `add` is the index of an earlier layer whose output is added to this layer's, or -1. */
+/* A layer in the graph. sources: what it reads: earlier layers, by index, or the engine's input, -1; several are
+ * joined, in order, into one row. With a source_count of 0 it reads the layer before; the first one reads the engine's
+ * input. A layer that takes ids reads as many columns of the engine's input, from first_column on, and nothing else;
+ * several layers may read the same columns. Otherwise first_column is 0. add: the index of an earlier layer whose output
+ * is added to this one's; -1: none. Each output but the last must be read or added. */
+typedef struct tidegate_node {
+  tidegate_program program;
+  const int32_t* sources; /* [source_count] */
+  int32_t source_count;
+  int32_t add;
+  int64_t first_column;
+} tidegate_node;
 
-/* Sum the rows of weight[rows, size] of a step's ids, in order: 1 to TIDEGATE_MAX_IDS of them. The engine's input is then
- * int32 ids. */
-TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, int64_t ids,
-                                                const float* weight, int add, char* message, size_t capacity);
-
-/* activation(weight[size, inputs] x + bias[size]). */
-TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size,
-                                                const float* weight, const float* bias, int32_t activation,
-                                                int add, char* message, size_t capacity);
-
-/* activation(weight[size, width * inputs] (`width` inputs, concatenated, oldest first) + bias[size]), with zeros before
- * a row's first input and after its last. The last `ahead` of these inputs, 0 to width - 1, are of later steps, which
- * the output waits for; then no layer from here on can add the output of a layer before. past_offset, in bytes:
- * past[(width - 1) * inputs], oldest first, initially zero; -1 for a width of 1. */
-TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                               int64_t ahead, const float* weight, const float* bias,
-                                               int32_t activation, int32_t past_offset, int add, char* message,
-                                               size_t capacity);
-
-/* (x - mean) / sqrt(variance + eps) * gain[size] + bias[size]; the variance divides by size. */
-TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
-                                               const float* bias, float eps, int add, char* message, size_t capacity);
-
-/* (x - mean[size]) / deviation[size]. */
-TIDEGATE_API tidegate_status tidegate_add_scale(tidegate_engine* engine, int64_t size, const float* mean,
-                                                const float* deviation, int add, char* message, size_t capacity);
-
-/* A cell, described by its tape. H = size. The arrays of parameters are concatenated in `params`; parameter p has
- * param_sizes[p] floats. A cell with a projection has P = project > 0 and Q: its output, and the operand of its
- * recurrent maps, are P wide. Without a projection P = H, project = 0 and Q is null. */
-typedef struct tidegate_recurrent {
-  int64_t inputs, size, project;
-  int32_t instructions, output; /* output: register, P wide */
-  const int32_t* tape;          /* [instructions, 4] */
-  const int32_t* widths;        /* [instructions]: floats in each register */
-  int32_t consts_count;
-  const float* consts;
-  int32_t gates, maps, states, params_count;
-  const float *W, *b;           /* [gates * H, inputs], [gates * H] */
-  const float *R, *c;           /* [maps * H, P], [maps * H] */
-  const float* Q;               /* [P, H] */
-  const int32_t* next;          /* [states]: register holding each state's next value */
-  const int32_t* state_offsets; /* [states]: bytes from the start of the state block */
-  const int32_t* state_sizes;   /* [states]: floats */
-  const float* params;
-  const int32_t* param_sizes; /* [params_count] */
-} tidegate_recurrent;
-
-TIDEGATE_API tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add,
-                                                    char* message, size_t capacity);
-
-/* Concatenate `items` pools over the steps so far. offsets[i], in bytes: for mean, sum[size]; for max, max[size]; for
- * attention, peak[1], weight[1] and sum[size], contiguous; for last, -1. score[size] and score_bias are for attention
- * only. */
-TIDEGATE_API tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items,
-                                               const int32_t* over, const int32_t* offsets, const float* score,
-                                               float score_bias, int add, char* message, size_t capacity);
-
-/* exp(x - max) / sum of exp(x - max). */
-TIDEGATE_API tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message,
-                                                  size_t capacity);
-
-/* Add any layer by the operations of its step: tidegate_program.h. */
-TIDEGATE_API tidegate_status tidegate_add_program(tidegate_engine* engine, const tidegate_program* program, int add,
-                                                  char* message, size_t capacity);
-
-/* Set what the layer that was added last reads: earlier layers, by index, or the engine's input, -1. Several sources are
- * joined in order into one row. With a source_count of 0, as without this call, it reads the layer before; the first one
- * reads the engine's input. A layer that takes ids reads as many columns of the engine's input, from first_column on;
- * several layers may read the same ones. Otherwise first_column is 0. */
-TIDEGATE_API tidegate_status tidegate_connect(tidegate_engine* engine, const int32_t* sources, int32_t source_count,
-                                              int64_t first_column, char* message, size_t capacity);
+/* Add a layer. If its program has the operations of a layer for which there is a fused kernel, that one runs it. */
+TIDEGATE_API tidegate_status tidegate_add(tidegate_engine* engine, const tidegate_node* node, char* message,
+                                          size_t capacity);
 
 /* Check the graph of layers and allocate memory. The engine can then run, and takes no more layers. */
 TIDEGATE_API tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity);
@@ -226,13 +135,13 @@ typedef struct tidegate_info {
 
 TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 
-/* Return 1 if the layer runs a fused kernel. */
+/* Return 1 if a fused kernel runs the layer, 0 if it runs by its operations. */
 TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* Layers that look ahead have outputs that are late: as late as their sources, which must be equally late, and what they
- * look ahead. What a layer adds must be as late as its own output. An engine whose output is A > 0 steps late answers late: with step t, it gives the output of step t - A of its
- * row, and none with the first A steps. The outputs of the last A steps follow when the row ends (`ends`). Where there is no
- * output, `out` is left untouched.
+/* The output of a layer that looks ahead is late: as late as its sources, which must be equally late, and by what it
+ * looks ahead; what a layer adds must be as late as its own output. An engine whose output is A > 0 steps late gives
+ * with step t the output of step t - A of its row, and none with the first A steps. The outputs of the last A steps
+ * follow when the row ends (`ends`). Where there is no output, `out` is left untouched.
  *
  * Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B, F] ids or float[T, B, F]; entries past a row's
  * length are not read. state_in, state_out: B blocks each, which must not overlap. per_step = 0: out[B, O] receives

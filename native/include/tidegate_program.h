@@ -1,4 +1,4 @@
-/* A layer as the operations of its step, for tidegate_add_program in tidegate.h. */
+/* A layer as the operations of its step, for tidegate_add in tidegate.h. */
 #ifndef TIDEGATE_PROGRAM_H
 #define TIDEGATE_PROGRAM_H
 
@@ -28,8 +28,8 @@ typedef enum tidegate_operation {
   TIDEGATE_OP_MEAN,      /* a[size, q] over its last axis */
   TIDEGATE_OP_DOT,       /* a[any, q] times b[any, q] over the last axis; the shorter one is repeated */
   TIDEGATE_OP_PUSH,      /* a with b appended, without as many numbers at its beginning */
-  TIDEGATE_OP_BAG,       /* a: tensor's register, b, c: the rows of the table of ids b to b + c - 1 of the step, summed in
-                          * this order, from zeros; a negative id adds nothing */
+  TIDEGATE_OP_BAG,       /* a: tensor's register: the sum of its rows of ids b to b + c - 1 of the step, in this order,
+                          * from zeros; a negative id adds nothing */
   TIDEGATE_OP_NEG,       /* unary: a */
   TIDEGATE_OP_ABS,
   TIDEGATE_OP_EXP,

@@ -77,73 +77,16 @@ void about() {
   reply(TIDEGATE_OK);
   wire.put(info.inputs);
   wire.put(info.outputs);
+  wire.put(info.look_ahead);
   wire.put(fused);
 }
 
-void embed() {
+void add() {
   tidegate_engine* const e = engine();
-  const std::int64_t rows = wire.number(), size = wire.number();
-  Floats weight = wire.array<float>();
-  const int add = wire.integer();
-  reply(tidegate_add_embed(e, rows, size, wire.number(), weight.data(), add, message, sizeof message));
-}
-
-void dense() {
-  tidegate_engine* const e = engine();
-  const std::int64_t inputs = wire.number(), size = wire.number();
-  Floats weight = wire.array<float>(), bias = wire.array<float>();
-  const int activation = wire.integer(), add = wire.integer();
-  reply(tidegate_add_dense(e, inputs, size, weight.data(), bias.data(), activation, add, message, sizeof message));
-}
-
-void conv() {
-  tidegate_engine* const e = engine();
-  const std::int64_t inputs = wire.number(), size = wire.number(), width = wire.number(), ahead = wire.number();
-  Floats weight = wire.array<float>(), bias = wire.array<float>();
-  const int activation = wire.integer(), past = wire.integer(), add = wire.integer();
-  reply(tidegate_add_conv(e, inputs, size, width, ahead, weight.data(), bias.data(), activation, past, add, message,
-                          sizeof message));
-}
-
-void norm() {
-  tidegate_engine* const e = engine();
-  const std::int64_t size = wire.number();
-  Floats gain = wire.array<float>(), bias = wire.array<float>();
-  const auto eps = static_cast<float>(wire.real());
-  reply(tidegate_add_norm(e, size, gain.data(), bias.data(), eps, wire.integer(), message, sizeof message));
-}
-
-void scale() {
-  tidegate_engine* const e = engine();
-  const std::int64_t size = wire.number();
-  Floats mean = wire.array<float>(), deviation = wire.array<float>();
-  reply(tidegate_add_scale(e, size, mean.data(), deviation.data(), wire.integer(), message, sizeof message));
-}
-
-void recurrent() {
-  tidegate_engine* const e = engine();
-  tidegate_recurrent cell = {};
-  cell.inputs = wire.number(), cell.size = wire.number(), cell.project = wire.number();
-  cell.gates = wire.integer(), cell.maps = wire.integer(), cell.output = wire.integer();
-  Array<std::int32_t> tape = wire.array<std::int32_t>(), widths = wire.array<std::int32_t>();
-  Floats consts = wire.array<float>(), W = wire.array<float>(), b = wire.array<float>(), R = wire.array<float>(),
-         c = wire.array<float>(), Q = wire.array<float>(), params = wire.array<float>();
-  Array<std::int32_t> next = wire.array<std::int32_t>(), offsets = wire.array<std::int32_t>(),
-                      sizes = wire.array<std::int32_t>(), param_sizes = wire.array<std::int32_t>();
-  cell.instructions = static_cast<std::int32_t>(widths.size()), cell.tape = tape.data(), cell.widths = widths.data();
-  cell.consts_count = static_cast<std::int32_t>(consts.size()), cell.consts = consts.data();
-  cell.W = W.data(), cell.b = b.data(), cell.R = R.data(), cell.c = c.data(), cell.Q = Q.data();
-  cell.states = static_cast<std::int32_t>(next.size()), cell.next = next.data();
-  cell.state_offsets = offsets.data(), cell.state_sizes = sizes.data();
-  cell.params = params.data(), cell.param_sizes = param_sizes.data();
-  cell.params_count = static_cast<std::int32_t>(param_sizes.size());
-  reply(tidegate_add_recurrent(e, &cell, wire.integer(), message, sizeof message));
-}
-
-void program() {
-  tidegate_engine* const e = engine();
-  tidegate_program program = {};
-  program.inputs = wire.number(), program.ids = wire.number(), program.output = wire.integer();
+  tidegate_node node = {};
+  tidegate_program& program = node.program;
+  program.inputs = wire.number(), program.ids = wire.number(), program.ahead = wire.number();
+  program.output = wire.integer();
   Array<std::int32_t> code = wire.array<std::int32_t>(), joined = wire.array<std::int32_t>();
   Floats consts = wire.array<float>();
   Array<std::int32_t> next = wire.array<std::int32_t>(), offsets = wire.array<std::int32_t>(),
@@ -162,30 +105,10 @@ void program() {
   program.tensors = tensors.data(), program.tensor_sizes = tensor_sizes.data();
   program.states = static_cast<std::int32_t>(next.size()), program.next = next.data();
   program.state_offsets = offsets.data(), program.state_sizes = sizes.data();
-  reply(tidegate_add_program(e, &program, wire.integer(), message, sizeof message));
-}
-
-void pool() {
-  tidegate_engine* const e = engine();
-  const std::int64_t size = wire.number();
-  Array<std::int32_t> over = wire.array<std::int32_t>(), offsets = wire.array<std::int32_t>();
-  Floats score = wire.array<float>();
-  const auto bias = static_cast<float>(wire.real());
-  reply(tidegate_add_pool(e, size, static_cast<std::int32_t>(over.size()), over.data(), offsets.data(), score.data(),
-                          bias, wire.integer(), message, sizeof message));
-}
-
-void softmax() {
-  tidegate_engine* const e = engine();
-  const std::int64_t size = wire.number();
-  reply(tidegate_add_softmax(e, size, wire.integer(), message, sizeof message));
-}
-
-void connect() {
-  tidegate_engine* const e = engine();
   Array<std::int32_t> sources = wire.array<std::int32_t>();
-  reply(tidegate_connect(e, sources.data(), static_cast<std::int32_t>(sources.size()), wire.number(), message,
-                         sizeof message));
+  node.sources = sources.data(), node.source_count = static_cast<std::int32_t>(sources.size());
+  node.first_column = wire.number(), node.add = wire.integer();
+  reply(tidegate_add(e, &node, message, sizeof message));
 }
 
 void finish() { reply(tidegate_finish(engine(), message, sizeof message)); }
@@ -375,9 +298,8 @@ void train_adamw() {
 
 int main() {
   const std::map<std::string, std::function<void()>> functions = {
-      {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"embed", embed}, {"dense", dense},
-      {"conv", conv}, {"norm", norm}, {"scale", scale}, {"recurrent", recurrent}, {"program", program}, {"pool", pool},
-      {"softmax", softmax}, {"connect", connect}, {"finish", finish}, {"run", run}, {"step", step}, {"step_many", step_many},
+      {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"add", add}, {"finish", finish},
+      {"run", run}, {"step", step}, {"step_many", step_many},
       {"train_saved_size", train_saved_size}, {"train_forward", train_forward}, {"train_backward", train_backward},
       {"train_pool_forward", train_pool_forward}, {"train_pool_backward", train_pool_backward},
       {"train_embed_forward", train_embed_forward}, {"train_embed_backward", train_embed_backward},

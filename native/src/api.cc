@@ -1,6 +1,5 @@
 // The C API: checks arguments, and turns exceptions into a status and a message.
 #include "engine.h"
-#include "program.h"
 #include "status.h"
 
 using tidegate::catch_as_status;
@@ -14,14 +13,6 @@ struct tidegate_engine {
 };
 
 namespace {
-
-template <class Make>
-tidegate_status add_layer(tidegate_engine* engine, int add, char* message, std::size_t capacity, const Make& make) {
-  return catch_as_status(message, capacity, [&] {
-    engine->engine.require_building();
-    engine->engine.add(make(engine->engine), add);
-  });
-}
 
 void require(bool valid, const char* name, std::int64_t found, const char* expected) {
   if (!valid) throw ValueError(std::string(name) + " must be " + expected + ", found " + std::to_string(found));
@@ -114,69 +105,8 @@ tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t 
 
 void tidegate_close(tidegate_engine* engine) { delete engine; }
 
-tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, int64_t ids,
-                                   const float* weight, int add, char* message, size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_embed(e.kernels, rows, size, ids, weight); });
-}
-
-tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size, const float* weight,
-                                   const float* bias, int32_t activation, int add, char* message,
-                                   size_t capacity) {
-  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
-    return tidegate::make_dense(e.kernels, inputs, size, weight, bias, activation);
-  });
-}
-
-tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                  int64_t ahead, const float* weight, const float* bias, int32_t activation,
-                                  int32_t past_offset, int add, char* message, size_t capacity) {
-  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
-    return tidegate::make_conv(e.kernels, inputs, size, width, ahead, weight, bias, activation, past_offset);
-  });
-}
-
-tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain, const float* bias,
-                                  float eps, int add, char* message, size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_norm(e.kernels, size, gain, bias, eps); });
-}
-
-tidegate_status tidegate_add_scale(tidegate_engine* engine, int64_t size, const float* mean, const float* deviation,
-                                   int add, char* message, size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_scale(e.kernels, size, mean, deviation); });
-}
-
-tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add, char* message,
-                                       size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_recurrent(e.kernels, *cell, e.use_fused); });
-}
-
-tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items, const int32_t* over,
-                                  const int32_t* offsets, const float* score, float score_bias, int add, char* message,
-                                  size_t capacity) {
-  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
-    return tidegate::make_pool(e.kernels, size, items, over, offsets, score, score_bias);
-  });
-}
-
-tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message, size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_softmax(e.kernels, size); });
-}
-
-tidegate_status tidegate_add_program(tidegate_engine* engine, const tidegate_program* program, int add, char* message,
-                                     size_t capacity) {
-  return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_program(e.kernels, *program); });
-}
-
-tidegate_status tidegate_connect(tidegate_engine* engine, const int32_t* sources, int32_t source_count,
-                                 int64_t first_column, char* message, size_t capacity) {
-  return catch_as_status(message, capacity,
-                         [&] { engine->engine.connect(sources, source_count, first_column); });
+tidegate_status tidegate_add(tidegate_engine* engine, const tidegate_node* node, char* message, size_t capacity) {
+  return catch_as_status(message, capacity, [&] { engine->engine.add(*node); });
 }
 
 tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity) {

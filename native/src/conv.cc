@@ -9,24 +9,20 @@ namespace {
 
 class Conv final : public Layer {
  public:
-  Conv(const Kernels& kernels, std::size_t inputs, std::size_t size, std::size_t width, std::size_t ahead,
-       const float* weight, const float* bias, std::int32_t activation, std::int64_t past_offset)
-      : Layer(kernels, "conv", inputs, size),
-        depth_(width * inputs),
-        ahead_(ahead),
-        activation_(activation_kernel(kernels, activation)),
-        packed_(kernels, depth_, make_range(size), weight, bias) {
-    if (width > 1) states.push_back({past_offset, static_cast<std::int64_t>(depth_ - inputs)});
+  Conv(const Kernels& kernels, const AffineWeights& weights, StateArray past)
+      : Layer(kernels, "conv", weights.inputs, weights.size),
+        depth_(inputs + static_cast<std::size_t>(past.size)),
+        activation_(weights.activation),
+        packed_(kernels, depth_, make_range(size), weights.weight, weights.bias) {
+    states.push_back(past);
   }
 
   void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
     const std::size_t ld = padded_size(size);
-    if (!states.empty()) x = windows(chunk, tile, x);
-    kernels.matmul(chunk.items, &packed_.matrix(), x, out, ld);
+    kernels.matmul(chunk.items, &packed_.matrix(), windows(chunk, tile, x), out, ld);
     if (activation_) activation_(chunk.items, ld, {out, ld}, out, ld);
   }
-  std::size_t ahead() const override { return ahead_; }
-  std::size_t scratch() const override { return states.empty() ? 0 : kTileRows * depth_; }
+  std::size_t scratch() const override { return kTileRows * depth_; }
   std::size_t work() const override { return depth_ * size; }
 
  private:
@@ -50,27 +46,15 @@ class Conv final : public Layer {
     return {tile.scratch, depth_};
   }
 
-  std::size_t depth_, ahead_;
+  const std::size_t depth_;  // of the window and of the input together
   Unary* activation_;
   PackedWeights packed_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_conv(const Kernels& kernels, std::int64_t inputs, std::int64_t size, std::int64_t width,
-                                 std::int64_t ahead, const float* weight, const float* bias, std::int32_t activation,
-                                 std::int64_t past_offset) {
-  check_size(inputs, "conv: inputs");
-  check_size(width, "conv: width");
-  check_size(inputs * width, "conv: inputs times width");
-  if (ahead < 0 || ahead >= width)
-    throw ValueError("conv: ahead must be from 0 to " + std::to_string(width - 1) + ", less than width, found " +
-                     std::to_string(ahead));
-  if (width == 1 && past_offset != -1)
-    throw ValueError("conv: a width of 1 has no state, so its offset must be -1, found " + std::to_string(past_offset));
-  return std::make_unique<Conv>(kernels, static_cast<std::size_t>(inputs), check_size(size, "conv: size"),
-                                static_cast<std::size_t>(width), static_cast<std::size_t>(ahead), weight, bias,
-                                activation, past_offset);
+std::unique_ptr<Layer> make_conv(const Kernels& kernels, const AffineWeights& weights, StateArray past) {
+  return std::make_unique<Conv>(kernels, weights, past);
 }
 
 }  // namespace tidegate

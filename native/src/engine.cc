@@ -42,34 +42,29 @@ void Engine::require_finished() const {
   if (!finished) throw ValueError("the engine is not finished: call finish() before running it");
 }
 
-void Engine::add(std::unique_ptr<Layer> layer, int add) {
+void Engine::add(const tidegate_node& given) {
   require_building();
-  if (add < -1 || add >= static_cast<int>(nodes.size()))
-    throw ValueError("layer " + std::to_string(nodes.size()) +
-                     ": add must be -1 or the index of an earlier layer, found " + std::to_string(add));
-  Node node;
-  node.layer = std::move(layer), node.add = add;
-  nodes.push_back(std::move(node));
-}
-
-void Engine::connect(const std::int32_t* sources, std::int32_t count, std::int64_t first_column) {
-  require_building();
-  if (nodes.empty()) throw ValueError("there is no layer whose sources could be set: add one first");
-  Node& node = nodes.back();
-  const auto i = static_cast<std::int32_t>(nodes.size()) - 1;
-  const std::string place = node.name(nodes.size() - 1) + ": ";
-  if (count < 0 || count > TIDEGATE_MAX_SOURCES)
+  const auto i = static_cast<std::int32_t>(nodes.size());
+  const std::string place = "layer " + std::to_string(i) + ": ";
+  if (given.add < -1 || given.add >= i)
+    throw ValueError(place + "add must be -1 or the index of an earlier layer, found " + std::to_string(given.add));
+  if (given.source_count < 0 || given.source_count > TIDEGATE_MAX_SOURCES)
     throw ValueError(place + "the number of sources must be from 0 to " + std::to_string(TIDEGATE_MAX_SOURCES) +
-                     ", found " + std::to_string(count));
-  for (std::int32_t k = 0; k < count; ++k)
-    if (sources[k] < -1 || sources[k] >= i)
+                     ", found " + std::to_string(given.source_count));
+  for (std::int32_t k = 0; k < given.source_count; ++k)
+    if (given.sources[k] < -1 || given.sources[k] >= i)
       throw ValueError(place + "a source must be -1, the engine's input, or the index of an earlier layer, found " +
-                       std::to_string(sources[k]));
-  if (first_column < 0 || first_column > TIDEGATE_MAX_SIZE)
+                       std::to_string(given.sources[k]));
+  if (given.first_column < 0 || given.first_column > TIDEGATE_MAX_SIZE)
     throw ValueError(place + "first_column must be from 0 to " + std::to_string(TIDEGATE_MAX_SIZE) + ", found " +
-                     std::to_string(first_column));
-  node.sources.assign(sources, sources + count);
-  node.first_column = static_cast<std::size_t>(first_column);
+                     std::to_string(given.first_column));
+  Node node;
+  node.sources.assign(given.sources, given.sources + given.source_count);
+  if (node.sources.empty()) node.sources = {i - 1};  // of the first layer: kEngineInput
+  node.first_column = static_cast<std::size_t>(given.first_column), node.add = given.add;
+  node.layer = make_layer(kernels, given.program, use_fused);
+  node.row = node.layer->padded_size(node.layer->size);
+  nodes.push_back(std::move(node));
 }
 
 // Every state array must be inside the block, after the step count, aligned to 4 bytes, and must not overlap another.
@@ -93,8 +88,6 @@ void Engine::check_states() const {
 void Engine::finish() {
   require_building();
   if (nodes.empty()) throw ValueError("an engine needs at least one layer");
-  for (std::size_t i = 0; i < nodes.size(); ++i)
-    if (nodes[i].sources.empty()) nodes[i].sources = {static_cast<std::int32_t>(i) - 1};  // for the first: kEngineInput
   find_input();
   check_sources();
   check_readers();
@@ -113,14 +106,14 @@ void Engine::finish() {
   std::size_t scratch = 0, joined = 0, zeros = 0;
   for (const Node& node : nodes) {
     const Layer& layer = *node.layer;
-    layout_.outputs.push_back(reserve(kTileRows * layer.padded_size(layer.size)));
+    layout_.outputs.push_back(reserve(kTileRows * node.row));
     layout_.states.emplace_back();
     for (const StateArray& array : layer.states)
       layout_.states.back().push_back(
           array.in_place ? 0 : reserve(2 * kTileRows * layer.padded_size(static_cast<std::size_t>(array.size))));
     scratch = std::max(scratch, layer.scratch());
     if (node.sources.size() > 1) joined = std::max(joined, layer.padded_size(layer.inputs));
-    if (layer.ahead()) zeros = std::max(zeros, layer.ids().empty() ? layer.inputs : layer.ids().size());
+    if (layer.ahead) zeros = std::max(zeros, layer.ids().empty() ? layer.inputs : layer.ids().size());
   }
   layout_.joined = reserve(kTileRows * joined);
   layout_.scratch = reserve(scratch);

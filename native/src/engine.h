@@ -30,10 +30,11 @@ struct Sequence {
 // Where in a graph a layer stands, and when it runs: see run_passes in look_ahead.cc.
 struct Node {
   std::unique_ptr<Layer> layer;
-  std::vector<std::int32_t> sources;  // earlier nodes, joined in order; kEngineInput; none: the node before
+  std::vector<std::int32_t> sources;  // earlier nodes, or kEngineInput; joined in order
   std::size_t first_column = 0;       // of the engine's ids, for a layer that takes ids
   std::int32_t add = -1;              // an earlier node whose output is added to this one's; -1: none
   std::size_t begin = 0, end = 0;     // indices in Engine::delays_ of the delays of its input and its output
+  std::size_t row = 0;                // floats from row to row of its output
   bool folded = false;                // merged into the node that reads it
 
   std::string name(std::size_t i) const { return "layer " + std::to_string(i) + " (" + layer->kind + ")"; }
@@ -52,7 +53,6 @@ struct Pass {
 
   bool runs(const Node& node) const { return node.begin <= to && node.end >= from; }
   bool absent(const Node& node) const { return node.begin < from; }  // its input is behind the end of the row: zeros
-  bool silent(const Node& node) const { return node.end > to; }  // it only remembers its input: its output means nothing
 };
 
 // The arrays that a run reads and writes.
@@ -94,9 +94,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  void add(std::unique_ptr<Layer> layer, int add);
-  // Set the sources of the node that was added last.
-  void connect(const std::int32_t* sources, std::int32_t count, std::int64_t first_column);
+  void add(const tidegate_node& node);
   void finish();
 
   // Throw ValueError unless the engine is finished (require_finished) or still takes layers (require_building).

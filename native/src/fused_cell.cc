@@ -1,5 +1,5 @@
 // The fused layer of any cell that can be trained natively. It combines products, norms, and the same gate functions as
-// training: the operations of the cell's tape in the same order, so the bits are the same.
+// training: the operations of the cell's equations in the same order, so the bits are the same.
 #include <cstring>
 #include <utility>
 
@@ -14,30 +14,21 @@ constexpr std::size_t kBlockRows = 16;
 
 class FusedCell final : public Layer {
  public:
-  FusedCell(const Kernels& kernels, const tidegate_recurrent& cell, std::int32_t known_cell)
-      : Layer(kernels, "recurrent", check_size(cell.inputs, "recurrent: inputs"),
-              check_size(cell.size, "recurrent: size")),
-        step_(kernels.cells[known_cell & ~TIDEGATE_CELL_WITH_NORMS]),
+  FusedCell(const Kernels& kernels, const KnownCell& cell)
+      : Layer(kernels, "recurrent", cell.inputs, cell.size),
+        step_(kernels.cells[cell.cell & ~TIDEGATE_CELL_WITH_NORMS]),
         gates_(cell.gates),
         maps_(cell.maps),
         inner_(step_.inner_forward ? 1 : 0),
-        has_norms_(known_cell & TIDEGATE_CELL_WITH_NORMS),
+        has_norms_(cell.has_norms()),
         units_(padded_size(size)),
-        inputs_(kernels, inputs, plane_order(*this, size, map_range(cell.gates)), cell.W, cell.b),
-        recurrent_(kernels, size, plane_order(*this, size, map_range(cell.maps - inner_)), cell.R, cell.c),
-        inner_map_(kernels, size, plane_order(*this, size, std::vector<std::int32_t>(inner_, cell.maps - 1)), cell.R,
-                   cell.c),
-        params_(count_params(cell) * units_),
-        gains_(norms() * units_),
-        biases_(norms() * units_) {
-    for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(make_state_array(cell, s));
-    const float* param = cell.params;
-    for (std::size_t k = 0; k < count_params(cell); ++k, param += size)
-      std::memcpy(params_.data() + k * units_, param, size * sizeof(float));
-    for (std::size_t k = 0; k < norms(); ++k, param += 2 * size) {  // gain and bias alternate
-      std::memcpy(gains_.data() + k * units_, param, size * sizeof(float));
-      std::memcpy(biases_.data() + k * units_, param + size, size * sizeof(float));
-    }
+        inputs_(kernels, inputs, plane_order(0, gates_), cell.W, cell.b),
+        recurrent_(kernels, size, plane_order(0, maps_ - inner_), cell.R.data(), cell.c.data()),
+        inner_map_(kernels, size, plane_order(maps_ - inner_, maps_), cell.R.data(), cell.c.data()),
+        params_(copy_planes(cell.params)),
+        gains_(copy_planes(cell.gains)),
+        biases_(copy_planes(cell.biases)) {
+    states = cell.states;
   }
 
   void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
@@ -64,16 +55,27 @@ class FusedCell final : public Layer {
   }
 
   bool fold(const Layer& embed) override { return inputs_.fold(embed); }
-  bool fused() const override { return true; }
   std::size_t scratch() const override { return (kTileRows * gates_ + kBlockRows * (maps_ + inner_)) * units_; }
   std::size_t work() const override { return size * (gates_ * inputs + maps_ * size + 16); }
 
  private:
-  // Count the parameters that are not a norm's.
-  std::size_t count_params(const tidegate_recurrent& cell) const {
-    return static_cast<std::size_t>(cell.params_count) - 2 * norms();
+  // Return the column order of a product with maps [first, end), each padded to whole vectors: rows of a matrix
+  // [_ * H, depth], and -1 for padding.
+  std::vector<std::int64_t> plane_order(std::size_t first, std::size_t end) const {
+    std::vector<std::int64_t> order;
+    for (std::size_t map = first; map < end; ++map)
+      for (std::size_t j = 0; j < units_; ++j)
+        order.push_back(j < size ? static_cast<std::int64_t>(map * size + j) : -1);
+    return order;
   }
-  std::size_t norms() const { return has_norms_ ? gates_ + maps_ : 0; }
+
+  // Copy vectors of H floats, each padded to whole vectors.
+  AlignedFloats copy_planes(const std::vector<const float*>& values) const {
+    AlignedFloats planes(values.size() * units_);
+    for (std::size_t k = 0; k < values.size(); ++k)
+      std::memcpy(planes.data() + k * units_, values[k], size * sizeof(float));
+    return planes;
+  }
 
   // A step of a single row: its input, null if W x + b is already computed, and whether the weights are read backwards
   // (see MatmulKernels::gru_step).
@@ -139,9 +141,8 @@ class FusedCell final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_fused_cell(const Kernels& kernels, const tidegate_recurrent& cell,
-                                       std::int32_t known_cell) {
-  return std::make_unique<FusedCell>(kernels, cell, known_cell);
+std::unique_ptr<Layer> make_fused_cell(const Kernels& kernels, const KnownCell& cell) {
+  return std::make_unique<FusedCell>(kernels, cell);
 }
 
 }  // namespace tidegate

@@ -24,7 +24,7 @@ std::size_t Engine::size_of(std::int32_t source) const {
 std::size_t Engine::delay_of(std::int32_t source) const {
   if (source == kEngineInput) return 0;
   const Layer& layer = *nodes[static_cast<std::size_t>(source)].layer;
-  return layer.delay + layer.ahead();
+  return layer.delay + layer.ahead;
 }
 
 // The engine's input is as wide as the first layer that reads it says, or has the columns that layers take ids from.
@@ -70,8 +70,8 @@ void Engine::check_sources() const {
     for (const std::int32_t source : node.sources) width += size_of(source);
     if (node.layer->ids().empty() && width != node.layer->inputs)
       throw ValueError(node.name(i) + ": expects " + std::to_string(node.layer->inputs) + " inputs, " +
-                       (node.sources.size() > 1 ? "its sources together have " : source_name(node.sources[0]) + " has ") +
-                       std::to_string(width) + (node.sources == std::vector{kEngineInput} ? "" : " outputs"));
+                       (node.sources.size() > 1 ? "its sources together have" : source_name(node.sources[0]) + " has") +
+                       " " + std::to_string(width) + (node.sources == std::vector{kEngineInput} ? "" : " outputs"));
     if (node.add >= 0 && size_of(node.add) != node.layer->size)
       throw ValueError(node.name(i) + ": cannot add layer " + std::to_string(node.add) + ", which has " +
                        std::to_string(size_of(node.add)) + " outputs, to its own " + std::to_string(node.layer->size));
@@ -86,7 +86,8 @@ void Engine::check_readers() const {
     if (node.add >= 0) read[static_cast<std::size_t>(node.add)] = true;
   }
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i)
-    if (!read[i]) throw ValueError(nodes[i].name(i) + ": no layer reads its output; only the last one's is the engine's");
+    if (!read[i])
+      throw ValueError(nodes[i].name(i) + ": no layer reads its output; only the last one's is the engine's");
 }
 
 // Find how late each input and output is. The last output is the latest: every other one is on a way to it.
@@ -94,7 +95,7 @@ void Engine::find_delays() {
   delays_ = {0};
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = nodes[i];
-    const std::size_t delay = delay_of(node.sources[0]), late = delay + node.layer->ahead();
+    const std::size_t delay = delay_of(node.sources[0]), late = delay + node.layer->ahead;
     for (const std::int32_t source : node.sources)
       if (delay_of(source) != delay)
         throw ValueError(node.name(i) + ": its sources must be equally late, but " + source_name(node.sources[0]) +
@@ -117,7 +118,7 @@ void Engine::find_delays() {
   };
   for (Node& node : nodes) {
     node.begin = index(node.layer->delay);
-    node.end = index(node.layer->delay + node.layer->ahead());
+    node.end = index(node.layer->delay + node.layer->ahead);
   }
   look_ahead = delays_.back();
 }
@@ -147,17 +148,19 @@ void Engine::check_ids(const void* x, std::size_t entry) const {
     const std::size_t i = entry * inputs + one.column;
     const std::int32_t id = static_cast<const std::int32_t*>(x)[i];
     if (id < one.least || id > one.most)
-      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) + ", expected from 0 to " +
-                       std::to_string(one.most) + (one.least < 0 ? ", or a negative one for none" : ""));
+      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) +
+                       ", expected from 0 to " + std::to_string(one.most) +
+                       (one.least < 0 ? ", or a negative one for none" : ""));
   }
 }
 
 // Merge each layer that gives one row of its table into the one that reads it, if that can look up results. Only where
-// nothing else needs the row, nothing is added to it, and neither looks ahead: absent steps are zeros, not the result of id 0.
+// nothing else needs the row, nothing is added to it, and neither looks ahead: absent steps are zeros, not the result of
+// id 0.
 void Engine::fold_embeds() {
   for (std::size_t e = 0; e < nodes.size(); ++e) {
     Node& embed = nodes[e];
-    if (!embed.layer->looks_up() || embed.layer->ahead() || embed.add >= 0) continue;
+    if (!embed.layer->looks_up() || embed.layer->ahead || embed.add >= 0) continue;
     const auto index = static_cast<std::int32_t>(e);
     Node* reader = nullptr;
     std::ptrdiff_t reads = 0;
@@ -166,7 +169,7 @@ void Engine::fold_embeds() {
       if (count) reader = &node;
       reads += count + (node.add == index);
     }
-    if (!reader || reads != 1 || reader->sources.size() != 1 || reader->layer->ahead()) continue;
+    if (!reader || reads != 1 || reader->sources.size() != 1 || reader->layer->ahead) continue;
     if (!reader->layer->fold(*embed.layer)) continue;
     reader->sources = {kEngineInput};
     reader->first_column = embed.first_column;

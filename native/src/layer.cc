@@ -26,14 +26,11 @@ std::size_t check_size(std::int64_t value, const char* what) {
   return static_cast<std::size_t>(value);
 }
 
-Unary* activation_kernel(const Kernels& kernels, std::int32_t activation) {
-  switch (activation) {
-    case TIDEGATE_NONE: return nullptr;
-    case TIDEGATE_ACTIVATION_RELU: return kernels.relu;
-    case TIDEGATE_ACTIVATION_TANH: return kernels.tanh;
-    case TIDEGATE_ACTIVATION_SIGMOID: return kernels.sigmoid;
-  }
-  throw ValueError("unknown activation " + std::to_string(activation));
+Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
+  Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
+                          kernels.tanh, kernels.relu, nullptr,     kernels.sqrt};
+  const bool is_unary = opcode >= TIDEGATE_OP_NEG && opcode <= TIDEGATE_OP_SQRT;
+  return is_unary ? table[opcode - TIDEGATE_OP_NEG] : nullptr;
 }
 
 std::vector<std::int64_t> make_range(std::size_t n) {

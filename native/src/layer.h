@@ -88,8 +88,7 @@ class Layer {
   // possible.
   virtual bool fold(const Layer& embed) { return (void)embed, false; }
 
-  virtual bool fused() const { return false; }
-  virtual std::size_t ahead() const { return 0; }  // how many later steps an output reads
+  virtual bool fused() const { return true; }  // whether it has a kernel of its own
   virtual std::size_t scratch() const { return 0; }  // floats
   virtual std::size_t work() const { return size; }  // approximate number of multiplications per step
 
@@ -99,6 +98,7 @@ class Layer {
   const char* const kind;
   const std::size_t inputs, size;
   std::vector<StateArray> states;
+  std::size_t ahead = 0;  // how many later steps an output reads
   std::size_t delay = 0;  // how many steps its input is behind the engine's, as layers before it look ahead
 
  protected:
@@ -109,8 +109,8 @@ class Layer {
 // Return value as size_t. Throws ValueError unless 1 <= value <= TIDEGATE_MAX_SIZE.
 std::size_t check_size(std::int64_t value, const char* what);
 
-// Return the kernel, or null for TIDEGATE_NONE. Throws ValueError for an unknown activation.
-Unary* activation_kernel(const Kernels& kernels, std::int32_t activation);
+// Return the kernel of a program's operation; null if it is not elementwise with one operand.
+Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode);
 
 // Return 0, 1 ... n - 1.
 std::vector<std::int64_t> make_range(std::size_t n);
@@ -139,19 +139,34 @@ AlignedFloats copy_padded(const Layer& layer, const float* values, std::size_t n
 // Copy rows [from, to) of `values` to state array `array` in the blocks of those rows.
 void store_state(const Tile& tile, const StateArray& array, std::size_t from, std::size_t to, MatrixView values);
 
-std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_t size, std::int64_t ids,
+// activation(W x + b); the activation may be null.
+struct AffineWeights {
+  std::size_t inputs, size;
+  const float *weight, *bias;
+  Unary* activation;
+};
+
+// over: of tidegate_pool. states: of each pool in order: the sum of a mean, the maximum, or the peak, weight and sum of
+// attention. score: for attention only, else null.
+struct PoolWeights {
+  std::vector<std::int32_t> over;
+  std::vector<StateArray> states;
+  const float* score;
+  float score_bias;
+};
+
+std::unique_ptr<Layer> make_embed(const Kernels&, std::size_t rows, std::size_t size, std::size_t ids,
                                   const float* weight);
-std::unique_ptr<Layer> make_dense(const Kernels&, std::int64_t inputs, std::int64_t size, const float* weight,
-                                  const float* bias, std::int32_t activation);
-std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64_t size, std::int64_t width,
-                                 std::int64_t ahead, const float* weight, const float* bias, std::int32_t activation,
-                                 std::int64_t past_offset);
-std::unique_ptr<Layer> make_norm(const Kernels&, std::int64_t size, const float* gain, const float* bias, float eps);
-std::unique_ptr<Layer> make_scale(const Kernels&, std::int64_t size, const float* mean, const float* deviation);
-std::unique_ptr<Layer> make_softmax(const Kernels&, std::int64_t size);
-std::unique_ptr<Layer> make_pool(const Kernels&, std::int64_t size, std::int32_t items, const std::int32_t* over,
-                                 const std::int32_t* offsets, const float* score, float score_bias);
-// Make the fused layer if `fused` and the tape is one that a fused kernel implements, else the interpreter.
-std::unique_ptr<Layer> make_recurrent(const Kernels&, const tidegate_recurrent& cell, bool fused);
+std::unique_ptr<Layer> make_dense(const Kernels&, const AffineWeights& weights);
+// past: the earlier steps of the window, oldest first.
+std::unique_ptr<Layer> make_conv(const Kernels&, const AffineWeights& weights, StateArray past);
+std::unique_ptr<Layer> make_norm(const Kernels&, std::size_t size, const float* gain, const float* bias, float eps);
+std::unique_ptr<Layer> make_scale(const Kernels&, std::size_t size, const float* mean, const float* deviation);
+std::unique_ptr<Layer> make_softmax(const Kernels&, std::size_t size);
+std::unique_ptr<Layer> make_pool(const Kernels&, std::size_t size, const PoolWeights& weights);
+
+// Check a program and make its layer: with `fused`, by the kernel that was proved against its operations, if there is
+// one; else by the interpreter.
+std::unique_ptr<Layer> make_layer(const Kernels&, const tidegate_program& program, bool fused);
 
 }  // namespace tidegate

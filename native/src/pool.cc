@@ -14,11 +14,15 @@ struct Item {
 
 class Pool final : public Layer {
  public:
-  Pool(const Kernels& kernels, std::size_t size, std::vector<Item> items, std::vector<StateArray> arrays,
-       const float* score, float score_bias)
-      : Layer(kernels, "pool", size, size * items.size()), items_(std::move(items)), score_bias_(score_bias) {
-    states = std::move(arrays);
-    if (score) score_ = copy_padded(*this, score, size);
+  Pool(const Kernels& kernels, std::size_t size, const PoolWeights& weights)
+      : Layer(kernels, "pool", size, size * weights.over.size()), score_bias_(weights.score_bias) {
+    states = weights.states;
+    if (weights.score) score_ = copy_padded(*this, weights.score, size);
+    std::size_t state = 0;
+    for (const std::int32_t over : weights.over) {
+      items_.push_back({over, state});
+      state += over == TIDEGATE_ATTENTION ? 3 : over == TIDEGATE_LAST ? 0 : 1;
+    }
   }
 
   void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
@@ -63,36 +67,8 @@ class Pool final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std::int32_t count,
-                                 const std::int32_t* over, const std::int32_t* offsets, const float* score,
-                                 float score_bias) {
-  check_size(size, "pool: size");
-  check_size(count, "pool: the number of pools");
-  check_size(size * count, "pool: the output's size");
-  std::vector<Item> items;
-  std::vector<StateArray> states;
-  bool attention = false;
-  for (std::int32_t i = 0; i < count; ++i) {
-    const std::int64_t offset = offsets[i];
-    items.push_back({over[i], states.size()});
-    switch (over[i]) {
-      case TIDEGATE_LAST:
-        if (offset != -1)
-          throw ValueError("pool: last has no state, so its offset must be -1, found " + std::to_string(offset));
-        break;
-      case TIDEGATE_MEAN:
-      case TIDEGATE_MAX: states.push_back({offset, size}); break;
-      case TIDEGATE_ATTENTION:
-        attention = true;
-        states.insert(states.end(), {{offset, 1}, {offset + 4, 1}, {offset + 8, size}});
-        break;
-      default: throw ValueError("pool: unknown pool " + std::to_string(over[i]));
-    }
-  }
-  if (attention != (score != nullptr))
-    throw ValueError(attention ? "pool: attention needs a score" : "pool: a score is for attention only");
-  return std::make_unique<Pool>(kernels, static_cast<std::size_t>(size), std::move(items), std::move(states), score,
-                                score_bias);
+std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::size_t size, const PoolWeights& weights) {
+  return std::make_unique<Pool>(kernels, size, weights);
 }
 
 }  // namespace tidegate

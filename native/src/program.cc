@@ -23,11 +23,10 @@ std::vector<IdUse> find_id_uses(const tidegate_program& program) {
 
 class ProgramLayer final : public Layer {
  public:
-  ProgramLayer(const Kernels& kernels, const tidegate_program& program, const char* kind)
-      : Layer(kernels, kind, static_cast<std::size_t>(program.inputs),
+  ProgramLayer(const Kernels& kernels, const tidegate_program& program)
+      : Layer(kernels, "program", static_cast<std::size_t>(program.inputs),
               check_size(program.code[TIDEGATE_OPERATION_WIDTH * program.output + 1], "program: the output's size")),
         ids_(find_id_uses(program)),
-        ahead_(static_cast<std::size_t>(program.ahead)),
         output_(static_cast<std::size_t>(program.output)),
         next_(program.next, program.next + program.states),
         plan_(*this, program) {
@@ -58,7 +57,7 @@ class ProgramLayer final : public Layer {
   }
 
   std::vector<IdUse> ids() const override { return ids_; }
-  std::size_t ahead() const override { return ahead_; }
+  bool fused() const override { return false; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     const AlignedFloats memory(scratch()), rows(count);
     for (std::size_t r = 0; r < count; ++r) {
@@ -258,16 +257,15 @@ class ProgramLayer final : public Layer {
   }
 
   const std::vector<IdUse> ids_;
-  const std::size_t ahead_, output_;
+  const std::size_t output_;
   const std::vector<std::int32_t> next_;
   ProgramPlan plan_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program, const char* kind) {
-  check_program(program);
-  return std::make_unique<ProgramLayer>(kernels, program, kind);
+std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program) {
+  return std::make_unique<ProgramLayer>(kernels, program);
 }
 
 }  // namespace tidegate

@@ -58,8 +58,6 @@ enum PlanOperation : std::int32_t {
 
 void check_program(const tidegate_program& program);
 
-// kind: its name in messages.
-std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program,
-                                    const char* kind = "program");
+std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program);
 
 }  // namespace tidegate

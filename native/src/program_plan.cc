@@ -13,13 +13,6 @@ namespace {
 constexpr std::size_t kBlockFloats = 8192;     // the widest register of a block of rows, to stay in the L1 cache
 constexpr std::size_t kEarlyFloats = 1 << 18;  // of an item; all items of a chunk take kTileRows times as many
 
-Unary* unary_kernel(const Kernels& kernels, std::int32_t opcode) {
-  Unary* const table[] = {kernels.neg,  kernels.abs,  kernels.exp, kernels.sigmoid,
-                          kernels.tanh, kernels.relu, nullptr,     kernels.sqrt};
-  const bool is_unary = opcode >= TIDEGATE_OP_NEG && opcode <= TIDEGATE_OP_SQRT;
-  return is_unary ? table[opcode - TIDEGATE_OP_NEG] : nullptr;
-}
-
 Binary* binary_kernel(const Kernels& kernels, std::int32_t opcode) {
   Binary* const table[] = {kernels.add,     kernels.sub,     kernels.mul, kernels.div,
                            kernels.minimum, kernels.maximum, kernels.less};
@@ -277,7 +270,8 @@ struct PlanBuilder : ProgramReader {
     const auto as_size = [](std::int32_t value) { return static_cast<std::size_t>(value); };
     // Of the fields that an operation does not take, none is used: they may hold anything.
     const bool has_third = opcode == TIDEGATE_OP_SELECT || opcode == TIDEGATE_OP_BAG;
-    const bool has_second = has_third || opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
+    const bool has_second =
+        has_third || opcode == TIDEGATE_OP_TAKE || opcode == TIDEGATE_OP_CONCAT || reads_second(opcode);
     ProgramOperation op = {opcode, row[2], has_second ? row[3] : row[2], has_third ? row[4] : row[2],
                            static_cast<std::int32_t>(i), as_size(row[5]), as_size(row[6]), as_size(row[7]),
                            unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode), kBroadcastNone,
@@ -323,28 +317,28 @@ struct PlanBuilder : ProgramReader {
       if (used[i]) plan.used.push_back(i);
   }
 
-  // Copy the tensors that operations read; what only products read is packed already. Tables are rounded where matrices
-  // are.
+  // Copy the tensors that operations read; what only products read is packed already. The tables in them are rounded
+  // where matrices are.
   void copy_tensors() {
-    std::vector<bool> used(static_cast<std::size_t>(program.tensors_count)), table(used.size());
-    const auto use = [&](std::int32_t reg, bool as_table) {
+    std::vector<bool> used(static_cast<std::size_t>(program.tensors_count));
+    const auto use = [&](std::int32_t reg) {
       const ProgramRegister& r = plan.registers[static_cast<std::size_t>(reg)];
-      if (r.storage != Storage::kTensor) return;
-      used[r.index] = true;
-      table[r.index] = table[r.index] || as_table;
+      if (r.storage == Storage::kTensor) used[r.index] = true;
     };
-    for (std::size_t i = 0; i < count; ++i)
-      for_operands(i, [&](std::int32_t reg) { use(reg, row_of(i)[0] == TIDEGATE_OP_TAKE || row_of(i)[0] == TIDEGATE_OP_BAG); });
-    use(program.output, false);
-    for (std::int32_t s = 0; s < program.states; ++s) use(program.next[s], false);
+    for (std::size_t i = 0; i < count; ++i) for_operands(i, use);
+    use(program.output);
+    for (std::int32_t s = 0; s < program.states; ++s) use(program.next[s]);
     for (std::size_t t = 0; t < used.size(); ++t) {
       const auto floats = used[t] ? static_cast<std::size_t>(program.tensor_sizes[t]) : 0;
       plan.tensors.emplace_back(floats);
-      for (std::size_t n = 0; n < floats; ++n) {
-        const float value = program.tensors[t][n];
-        const bool rounds = table[t] && layer.kernels.precision != kFloat32;
-        plan.tensors.back().data()[n] = rounds ? from_bf16(to_bf16(value)) : value;
-      }
+      if (floats) std::copy_n(program.tensors[t], floats, plan.tensors.back().data());
+    }
+    for (std::size_t i = 0; layer.kernels.precision != kFloat32 && i < count; ++i) {
+      const std::int32_t opcode = row_of(i)[0];
+      if (opcode != TIDEGATE_OP_TAKE && opcode != TIDEGATE_OP_BAG) continue;
+      const ProgramRegister& table = plan.registers[static_cast<std::size_t>(row_of(i)[2])];
+      float* const first = plan.tensors[table.index].data() + table.offset;
+      std::transform(first, first + table.size, first, [](float value) { return from_bf16(to_bf16(value)); });
     }
   }
 };

@@ -101,7 +101,7 @@ MatrixView Engine::input_of(const Node& node, const Pass& pass, std::size_t item
   const auto rows_of = [&](std::int32_t source) -> MatrixView {
     if (source == kEngineInput) return {x.data + node.first_column, x.ld};
     const auto i = static_cast<std::size_t>(source);
-    return {memory + layout_.outputs[i], node.layer->padded_size(nodes[i].layer->size)};
+    return {memory + layout_.outputs[i], nodes[i].row};
   };
   if (node.sources.size() == 1) return rows_of(node.sources[0]);
   const std::size_t ld = node.layer->padded_size(node.layer->inputs);
@@ -122,7 +122,7 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
   const bool has_inputs = pass.from == 0, has_outputs = pass.to + 1 == delays_.size();
   if (has_inputs) store_step_counts(progress, workspace);
   float* const memory = workspace.memory.data();
-  const std::size_t input_row = nodes[0].layer->padded_size(inputs), output_row = nodes[0].layer->padded_size(outputs);
+  const std::size_t input_row = nodes[0].layer->padded_size(inputs), output_row = nodes.back().row;
   while (progress.step < sequences[0].length) {
     while (progress.sequences[progress.count - 1].length <= progress.step) --progress.count;
     const Chunk chunk = next_chunk(progress, workspace);
@@ -139,14 +139,14 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
       const Node& node = nodes[i];
       if (node.folded || !pass.runs(node)) continue;
       const Layer& layer = *node.layer;
-      const std::size_t ld = layer.padded_size(layer.size);
       const bool last = i + 1 == nodes.size();
       out = last && in_place ? args.out + entry * outputs : memory + layout_.outputs[i];
       const Tile tile = {workspace.past_steps, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
       layer.run(chunk, tile, input_of(node, pass, chunk.items, x, memory), out);
-      if (node.add >= 0 && !pass.silent(node))
-        kernels.add(chunk.items, ld, kBroadcastNone, {out, ld}, {memory + layout_.outputs[node.add], ld}, out, ld);
+      if (node.add >= 0)
+        kernels.add(chunk.items, node.row, kBroadcastNone, {out, node.row},
+                    {memory + layout_.outputs[static_cast<std::size_t>(node.add)], node.row}, out, node.row);
     }
     if (has_outputs && !in_place) scatter(progress, chunk, outputs, out, output_row);
     progress.step += chunk.steps;

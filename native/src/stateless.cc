@@ -61,11 +61,10 @@ class Embed final : public Layer {
 
 class Dense final : public Layer {
  public:
-  Dense(const Kernels& kernels, std::size_t inputs, std::size_t size, const float* weight, const float* bias,
-        std::int32_t activation)
-      : Layer(kernels, "dense", inputs, size),
-        activation_(activation_kernel(kernels, activation)),
-        packed_(kernels, inputs, make_range(size), weight, bias) {}
+  Dense(const Kernels& kernels, const AffineWeights& weights)
+      : Layer(kernels, "dense", weights.inputs, weights.size),
+        activation_(weights.activation),
+        packed_(kernels, inputs, make_range(size), weights.weight, weights.bias) {}
 
   void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
     const std::size_t ld = padded_size(size);
@@ -124,36 +123,27 @@ class Softmax final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::int64_t rows, std::int64_t size, std::int64_t ids,
+std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::size_t rows, std::size_t size, std::size_t ids,
                                   const float* weight) {
-  if (rows < 1 || rows > INT32_MAX)
-    throw ValueError("embed: rows must be from 1 to 2147483647, found " + std::to_string(rows));
-  if (ids < 1 || ids > TIDEGATE_MAX_IDS)
-    throw ValueError("embed: ids must be from 1 to " + std::to_string(TIDEGATE_MAX_IDS) + ", found " +
-                     std::to_string(ids));
-  return std::make_unique<Embed>(kernels, static_cast<std::size_t>(rows), check_size(size, "embed: size"),
-                                 static_cast<std::size_t>(ids), weight);
+  return std::make_unique<Embed>(kernels, rows, size, ids, weight);
 }
 
-std::unique_ptr<Layer> make_dense(const Kernels& kernels, std::int64_t inputs, std::int64_t size, const float* weight,
-                                  const float* bias, std::int32_t activation) {
-  return std::make_unique<Dense>(kernels, check_size(inputs, "dense: inputs"), check_size(size, "dense: size"), weight,
-                                 bias, activation);
+std::unique_ptr<Layer> make_dense(const Kernels& kernels, const AffineWeights& weights) {
+  return std::make_unique<Dense>(kernels, weights);
 }
 
-std::unique_ptr<Layer> make_norm(const Kernels& kernels, std::int64_t size, const float* gain, const float* bias,
+std::unique_ptr<Layer> make_norm(const Kernels& kernels, std::size_t size, const float* gain, const float* bias,
                                  float eps) {
-  if (!(eps >= 0.0f)) throw ValueError("norm: eps must be 0 or more, found " + std::to_string(eps));
-  return std::make_unique<Norm>(kernels, check_size(size, "norm: size"), gain, bias, eps);
+  return std::make_unique<Norm>(kernels, size, gain, bias, eps);
 }
 
-std::unique_ptr<Layer> make_scale(const Kernels& kernels, std::int64_t size, const float* mean,
+std::unique_ptr<Layer> make_scale(const Kernels& kernels, std::size_t size, const float* mean,
                                   const float* deviation) {
-  return std::make_unique<Scale>(kernels, check_size(size, "scale: size"), mean, deviation);
+  return std::make_unique<Scale>(kernels, size, mean, deviation);
 }
 
-std::unique_ptr<Layer> make_softmax(const Kernels& kernels, std::int64_t size) {
-  return std::make_unique<Softmax>(kernels, check_size(size, "softmax: size"));
+std::unique_ptr<Layer> make_softmax(const Kernels& kernels, std::size_t size) {
+  return std::make_unique<Softmax>(kernels, size);
 }
 
 }  // namespace tidegate

@@ -18,9 +18,6 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-OPCODES: Final[dict[str, int]]
-"""The operations of a tape, by name, and their numbers."""
-
 OPERATIONS: Final[dict[str, int]]
 """The operations of a program, by name, and their numbers."""
 
@@ -175,19 +172,18 @@ def train_adamw(
 class Engine:
     """A graph of layers: add them in order, call `finish()`, then run it from any thread.
 
-    Adding a layer copies its weights. add: the index of an earlier layer whose output is added to this layer's; -1 for
-    none.
+    Adding a layer copies its weights.
     """
 
     def __init__(self, target: str, state_bytes: int, fused: bool = True, precision: str = "float32") -> None:
-        """Make an engine without layers. fused=False uses only the interpreter of tapes (the same bits, slower);
+        """Make an engine without layers. fused=False uses only the interpreter of programs (the same bits, slower);
         precision: see `targets`."""
 
     @property
     def target(self) -> str: ...
     @property
     def fused_layers(self) -> list[int]:
-        """Indices of the layers that run a fused kernel."""
+        """Indices of the layers that a kernel of their own runs; the others run by their operations."""
 
     @property
     def inputs(self) -> int:
@@ -201,84 +197,7 @@ class Engine:
     def look_ahead(self) -> int:
         """A, the steps that an output is late, as the layers look ahead. 0 before finish()."""
 
-    def embed(self, weight: Float32, add: int = -1, ids: int = 1) -> None:
-        """Add an embedding: the sum of the rows of weight [V, E] of a step's ids, in order.
-
-        The engine's input is then int32 ids: [T, B], or [T, B, ids] with more than one at each step.
-        """
-
-    def dense(self, weight: Float32, bias: Float32, activation: str, add: int = -1) -> None:
-        """Add activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""
-
-    def conv(
-        self,
-        weight: Float32,
-        bias: Float32,
-        width: int,
-        activation: str,
-        past_offset: int,
-        add: int = -1,
-        ahead: int = 0,
-    ) -> None:
-        """Add activation(weight [O, width * I] (`width` inputs, concatenated, oldest first) + bias [O]).
-
-        The last `ahead` of these inputs are of later steps, which the output waits for. Inputs before the first and
-        after the last are zeros. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
-        """
-
-    def norm(self, gain: Float32, bias: Float32, eps: float, add: int = -1) -> None:
-        """Add (x - mean) / sqrt(biased variance + eps) * gain [N] + bias [N]."""
-
-    def scale(self, mean: Float32, deviation: Float32, add: int = -1) -> None:
-        """Add (x - mean [N]) / deviation [N]."""
-
-    def recurrent(
-        self,
-        tape: Int32,
-        consts: Float32,
-        widths: Int32,
-        gates: int,
-        output: int,
-        next: Int32,
-        state_offsets: Int32,
-        state_sizes: Int32,
-        W: Float32,
-        b: Float32,
-        R: Float32,
-        c: Float32,
-        params: list[Float32],
-        size: int,
-        add: int = -1,
-        Q: Float32 | None = None,
-    ) -> None:
-        """Add a cell with H = size, given its tape [n, 4].
-
-        A row of the tape is (opcode, a, b, 0); row i writes register i, which is widths[i] wide. input: a = gate.
-        state: a = state. param: a = index in params. const: a = index in consts. recur: a = recurrent map, b =
-        register. project: b = register. Unary operations: a = register; binary: a and b. output: a register; next
-        [S]: the register of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I],
-        b [G*H]: the gates in order. R [M*H, P], c [M*H]: the recurrent maps in order; P = H without Q [P, H].
-        params: flat arrays. Raises ValueError for a tape that breaks a rule.
-        """
-
-    def pool(
-        self,
-        size: int,
-        over: list[str],
-        score: Float32 | None,
-        score_bias: float,
-        offsets: list[int],
-        add: int = -1,
-    ) -> None:
-        """Add pools over the steps so far, concatenated: last, mean, max, attention (score [size], score_bias).
-
-        offsets: one for each pool, in bytes: for mean, sum [size]; for max, max [size]; for attention, peak [1],
-        weight [1] and sum [size], contiguous; for last, -1.
-        """
-
-    def softmax(self, size: int, add: int = -1) -> None:
-        """Add exp(x - max) / sum of exp(x - max)."""
-    def program(
+    def add(
         self,
         code: Int32,
         joined: Int32,
@@ -290,19 +209,18 @@ class Engine:
         next: Int32,
         state_offsets: Int32,
         state_sizes: Int32,
-        add: int = -1,
         ahead: int = 0,
+        sources: Sequence[int] = (),
+        first_column: int = 0,
+        add: int = -1,
     ) -> None:
         """Add a layer by the operations of its step; `tape.encode_program` gives code, joined, consts, output and next.
 
-        tensors: flat, in the program's order. inputs: the width of the input; with ids, the rows of the tables.
-        state_offsets, in bytes, and state_sizes: one for each state. ahead: how many later steps an output reads.
-        """
-
-    def connect(self, sources: Sequence[int], first_column: int = 0) -> None:
-        """Set what the layer that was added last reads: earlier layers, joined in order, or -1, the engine's input.
-
-        Without sources it reads the layer before. first_column: the first of the columns of ids that it reads.
+        Where a kernel was proved against these operations, it runs the layer. tensors: flat, in the program's order.
+        inputs: the width of the input; with ids, the rows of the tables. state_offsets, in bytes, and state_sizes: one
+        for each state. ahead: how many later steps an output reads. sources: what it reads: earlier layers, or -1, the
+        engine's input; several are joined. Without sources it reads the layer before. first_column: the first of the
+        columns of the engine's ids that it reads. add: an earlier layer whose output is added; -1 for none.
         """
 
     def finish(self) -> None:

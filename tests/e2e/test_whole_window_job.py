@@ -45,7 +45,7 @@ def test_info_says_when_it_answers(both: Path, tidegate: Run) -> None:
     assert (found["state_bytes"], found["kept_bytes"]) == (8, 4 * 1024)
     assert (found["options"]["direction"], found["options"]["conv"], found["options"]["prefix"]) == ("both", 3, 0.0)
     kinds = [(one["kind"], one["runs_as"]) for one in found["layers"]]
-    assert kinds[1:3] == [("conv", "kernel"), ("bidirectional", "fused kernel")]
+    assert kinds[1:3] == [("conv", "kernel"), ("bidirectional", "kernel")]
     shown = tidegate("info", both, TIDEGATE_FUSED="1").stdout
     assert "16 -> 16, window of 3, relu" in shown
     assert "both directions" in shown

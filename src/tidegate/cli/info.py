@@ -131,20 +131,15 @@ def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
 
 def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
-    from ..runtime.engine import has_kernel, resolve_fused
-
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
-    engine = "kernel" if has_kernel(layer) and resolve_fused(None) else "operations"
-    if layer.tapes:
-        engine = "fused kernel" if i in predictor.fused_layers else "operations"
     sources = "" if layer.sources is None else f", from {', '.join(map(str, layer.sources))}"
     return {
         "kind": layer.kind,
         "what": layer.describe() + sources + ("" if layer.add is None else f", plus layer {layer.add}"),
         "parameters": sum(values.size for values in layer.select(model.tensors).values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
-        "runs_as": engine,
+        "runs_as": "kernel" if i in predictor.fused_layers else "operations",
     }
 
 

@@ -1,10 +1,10 @@
-"""Compile a model to a native engine: one builder call for each layer."""
+"""Compile a model to a native engine: each layer is added by the operations of its step."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -16,20 +16,11 @@ from ..document import state_schema
 from ..document.graph import find_ports
 from ..errors import ModelFileError, OptionError, TargetError, error_context
 from ..layers import Layer, state_names
-from ..layers.conv import Conv
-from ..layers.dense import Dense
-from ..layers.embed import Embed
-from ..layers.norm import Norm
-from ..layers.pool import Pool
-from ..layers.recurrent import Recurrent
-from ..layers.scale import Scale
-from ..layers.softmax import Softmax
 from ..model import Model
-from ..tape import encode_program, flat_width
+from ..tape import encode_program
 from .precision import COMPUTE_BF16, FLOAT32, resolve_precision
 
 Tensors = dict[str, Any]
-Offsets = dict[str, int]
 NO_COLUMNS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -142,11 +133,7 @@ def build_engine(
     for i, (layer, tensors) in enumerate(layers):
         offsets = {name: at[full] for name, full in state_names(i, layer.state()).items()}
         with engine_errors(f"layers[{first + i}]"):
-            build = BUILDERS.get(type(layer), add_program) if options.fused else add_program
-            build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
-            sources = layer.sources or ()
-            first_column = columns.get(str(sources[0]), 0) if sources and layer.ids else 0
-            engine.connect([-1 if isinstance(source, str) else source for source in sources], first_column)
+            add_layer(engine, layer, tensors, offsets, columns)
     with engine_errors("layers"):
         engine.finish()
     return engine
@@ -168,92 +155,33 @@ def engine_errors(place: str) -> Iterator[None]:
             raise ModelFileError(f"refused by the native engine: {error}") from error
 
 
-def add_program(engine: _native.Engine, layer: Layer, t: Tensors, offsets: Offsets, add: int) -> None:
-    """Add a layer by the operations of its step."""
+def add_layer(
+    engine: _native.Engine,
+    layer: Layer,
+    tensors: Tensors,
+    offsets: Mapping[str, int],
+    columns: Mapping[str, int] = NO_COLUMNS,
+) -> None:
+    """Add a layer to an engine, which recognises by the operations of its step whether it has a kernel for it.
+
+    tensors: by role. offsets: where its states are in a block, in bytes, by name. columns: see `build_engine`.
+    """
     program = layer.program
     code = encode_program(program)
-    engine.program(
+    sources = layer.sources or ()
+    engine.add(
         code.code,
         code.joined,
         code.consts,
-        [t[role].reshape(-1) for role in program.tensors],
+        [tensors[role].reshape(-1) for role in program.tensors],
         program.inputs,
         program.ids,
         code.output,
         code.next,
         np.array([offsets[name] for name in program.state], np.int32),
         np.array([math.prod(shape) for shape in program.state.values()], np.int32),
-        add,
         layer.look_ahead,
+        [-1 if isinstance(source, str) else source for source in sources],
+        columns.get(str(sources[0]), 0) if sources and layer.ids else 0,
+        -1 if layer.add is None else layer.add,
     )
-
-
-def add_embed(engine: _native.Engine, layer: Embed, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.embed(t["weight"], add, layer.ids)
-
-
-def add_dense(engine: _native.Engine, layer: Dense, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.dense(t["weight"], t["bias"], layer.activation, add)
-
-
-def add_conv(engine: _native.Engine, layer: Conv, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.conv(t["weight"], t["bias"], layer.window, layer.activation, offsets.get("past", -1), add, layer.ahead)
-
-
-def add_norm(engine: _native.Engine, layer: Norm, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.norm(t["gain"], t["bias"], layer.eps, add)
-
-
-def add_recurrent(engine: _native.Engine, layer: Recurrent, t: Tensors, offsets: Offsets, add: int) -> None:
-    tape, (H, P) = layer.tape, layer.sizes
-    code = tape.encode(H, P)
-    engine.recurrent(
-        code.tape,
-        code.consts,
-        code.widths,
-        len(tape.gates),
-        code.output,
-        code.next,
-        np.array([offsets[name] for name in tape.state], np.int32),
-        np.array([flat_width(shape, H, P) for shape in tape.state.values()], np.int32),
-        t["W"],
-        t["b"],
-        t["R"],
-        t["c"],
-        [t[f"p.{name}"].reshape(-1) for name in tape.params],
-        H,
-        add,
-        t.get("Q"),
-    )
-
-
-def add_pool(engine: _native.Engine, layer: Pool, t: Tensors, offsets: Offsets, add: int) -> None:
-    first = {"last": None, "mean": "mean", "max": "max", "attention": "peak"}
-    places = [-1 if first[over] is None else offsets[str(first[over])] for over in layer.over]
-    bias = float(t["score_bias"][0]) if "score_bias" in t else 0.0
-    engine.pool(layer.size, list(layer.over), t.get("score"), bias, places, add)
-
-
-def add_scale(engine: _native.Engine, layer: Scale, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.scale(t["mean"], t["deviation"], add)
-
-
-def add_softmax(engine: _native.Engine, layer: Softmax, t: Tensors, offsets: Offsets, add: int) -> None:
-    engine.softmax(layer.size, add)
-
-
-BUILDERS: dict[type[Layer], Callable[..., None]] = {
-    Embed: add_embed,
-    Dense: add_dense,
-    Conv: add_conv,
-    Norm: add_norm,
-    Recurrent: add_recurrent,
-    Pool: add_pool,
-    Scale: add_scale,
-    Softmax: add_softmax,
-}
-
-
-def has_kernel(layer: Layer) -> bool:
-    """Tell whether the native engine has code for this layer; any other runs by the operations of its step."""
-    return type(layer) in BUILDERS

@@ -97,7 +97,7 @@ class Predictor:
 
     @property
     def fused_layers(self) -> list[int]:
-        """The indices of the layers that run a fused kernel; the others interpret their tape, with the same bits."""
+        """The indices of the layers that a fused kernel runs; the others run by their operations: the same bits."""
         return list(self._compiled.runner.fused_layers)
 
     def predict(

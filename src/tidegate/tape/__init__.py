@@ -4,9 +4,9 @@ from .encode import encode_program
 from .interpret import interpret, run_program
 from .linear import is_linear, solvable_states
 from .lower import lower
-from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
+from .ops import BINARY, NORM_EPS, UNARY, NumpyOps
 from .program import MAX_OPERATIONS, Program
-from .tape import MAX_INSTRUCTIONS, MAX_LIVE, EncodedTape, Instruction, Shape, Tape, flat_width, resolve_shape
+from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Instruction, Shape, Tape, flat_width, resolve_shape
 from .trace import Namespace, trace
 
 __all__ = [
@@ -15,9 +15,7 @@ __all__ = [
     "MAX_LIVE",
     "MAX_OPERATIONS",
     "NORM_EPS",
-    "OPCODES",
     "UNARY",
-    "EncodedTape",
     "Instruction",
     "Namespace",
     "NumpyOps",

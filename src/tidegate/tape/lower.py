@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from ..errors import CellError, TidegateError
-from .program import BINARY, UNARY, Program, Shape, check_arguments, kinds_of, registers_of
+from .program import BINARY, UNARY, Program, Shape, registers_of
 from .tape import Instruction
 from .trace import Recorder, Symbol
 
@@ -121,8 +121,7 @@ class ProgramRecorder(Recorder):
         register = super().emit(name, *args).register
         if len(self.instructions) > known:
             try:
-                check_arguments(self.instructions[-1], known)
-                self.shapes.append(self.signature.shape_of(self.instructions[-1], self.shapes))
+                self.shapes.append(self.signature.check(self.instructions[-1], self.shapes))
             except CellError as error:
                 raise CellError(f"{name}: {error}") from None
         return Value(self, register)
@@ -236,16 +235,20 @@ def without_dead_code(recorder: ProgramRecorder, output: int, following: dict[st
     place = {old: new for new, old in enumerate(sorted(needed))}
 
     def renumber(ins: Instruction) -> Instruction:
-        kinds = kinds_of(ins)
-        return Instruction(ins.name, tuple(place[a] if k == "r" else a for a, k in zip(ins.args, kinds, strict=True)))
+        registers = registers_of(ins)
+        return Instruction(ins.name, (*(place[r] for r in registers), *ins.args[len(registers) :]))
 
     own = recorder.signature
-    return Program(
-        own.inputs,
-        own.ids,
-        own.tensors,
-        own.state,
-        tuple(renumber(recorder.instructions[i]) for i in sorted(needed)),
-        place[output],
-        {name: place[r] for name, r in following.items()},
+    program = Program.__new__(Program)
+    program.__dict__.update(
+        shapes=tuple(recorder.shapes[i] for i in place),  # each instruction is checked already
+        inputs=own.inputs,
+        ids=own.ids,
+        tensors=own.tensors,
+        state=own.state,
+        instructions=tuple(renumber(recorder.instructions[i]) for i in place),
+        output=place[output],
+        next={name: place[r] for name, r in following.items()},
     )
+    program.__post_init__()
+    return program

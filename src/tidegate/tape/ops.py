@@ -10,7 +10,6 @@ UNARY = ("neg", "abs", "exp", "sigmoid", "tanh", "relu", "norm")
 BINARY = ("add", "sub", "mul", "div", "minimum", "maximum")
 LEAVES = ("input", "state", "param", "const", "recur", "project")
 NORM_EPS = 1e-5
-OPCODES = {name: code for code, name in enumerate(LEAVES + UNARY + BINARY)}
 
 
 class NumpyOps:

@@ -103,15 +103,19 @@ class Program:
         shapes: list[Shape] = []
         for i, ins in enumerate(self.instructions):
             try:
-                check_arguments(ins, i)
-                shape = self.shape_of(ins, shapes)
-                most = MAX_TENSOR if ins.name == "tensor" else MAX_NUMBERS
-                if len(shape) > MAX_AXES or math.prod(shape) > most or any(n < 1 for n in shape):
-                    raise CellError(f"has shape {list(shape)}; at most {MAX_AXES} axes and {most} numbers are allowed")
-                shapes.append(shape)
+                shapes.append(self.check(ins, shapes))
             except CellError as error:
                 raise CellError(f"operation {i} ({ins.name}): {error}") from None
         return tuple(shapes)
+
+    def check(self, ins: Instruction, older: list[Shape]) -> Shape:
+        """Check the next instruction and return the shape of its result. older: those of the instructions before."""
+        check_arguments(ins, len(older))
+        shape = self.shape_of(ins, older)
+        most = MAX_TENSOR if ins.name == "tensor" else MAX_NUMBERS
+        if len(shape) > MAX_AXES or math.prod(shape) > most or min(shape, default=1) < 1:
+            raise CellError(f"has shape {list(shape)}; at most {MAX_AXES} axes and {most} numbers are allowed")
+        return shape
 
     @cached_property
     def per_row(self) -> tuple[bool, ...]:
@@ -120,7 +124,7 @@ class Program:
         for i, ins in enumerate(self.instructions):
             own.append(ins.name in PER_ROW or any(own[r] for r in registers_of(ins)))
             joins = ins.name in ("concat", "push") and not all(own[r] for r in registers_of(ins))
-            if joins or (ins.name not in ("tensor", "const", *ELEMENTWISE) and not own[i]):
+            if joins or (not own[i] and ins.name not in ("tensor", "const", *ELEMENTWISE)):
                 what = "joins what depends" if joins else "depends"
                 raise CellError(
                     f"operation {i} ({ins.name}) {what} on tensors alone; it must depend on the input or a state"
@@ -210,12 +214,13 @@ def kinds_of(ins: Instruction) -> str:
 
 
 def registers_of(ins: Instruction) -> tuple[int, ...]:
-    """Return the registers that an instruction reads.
+    """Return the registers that an instruction reads, which are the first of its arguments.
 
     >>> registers_of(Instruction("part", (7, 0, 2)))
     (7,)
     """
-    return tuple(a for a, kind in zip(ins.args, kinds_of(ins), strict=True) if kind == "r")
+    signature = SIGNATURES[ins.name]
+    return ins.args if "*" in signature else ins.args[: signature.count("r")]
 
 
 def check_arguments(ins: Instruction, count: int) -> None:
@@ -226,16 +231,19 @@ def check_arguments(ins: Instruction, count: int) -> None:
     if len(kinds) != len(ins.args):
         raise CellError(f"has {len(ins.args)} arguments; it takes {len(kinds)}")
     for value, kind in zip(ins.args, kinds, strict=True):
-        if kind == "r" and not is_index(value, count):
-            raise CellError(f"reads register {str(value)[:40]}; only the {count} registers before it can be read")
-        if kind == "i" and type(value) is not int:
-            raise CellError(f"has the argument {str(value)[:40]}; expected a whole number")
-        if kind == "n" and not isinstance(value, str):
-            raise CellError(f"has the argument {str(value)[:40]}; expected a name")
-        if kind == "f" and (type(value) not in (int, float) or not abs(value) <= 3e38):
-            raise CellError(f"the constant {str(value)[:40]} is not a finite number that fits float32")
-        if kind == "s":
+        if kind == "r":
+            if not is_index(value, count):
+                raise CellError(f"reads register {str(value)[:40]}; only the {count} registers before it can be read")
+        elif kind == "i":
+            if type(value) is not int:
+                raise CellError(f"has the argument {str(value)[:40]}; expected a whole number")
+        elif kind == "n":
+            if not isinstance(value, str):
+                raise CellError(f"has the argument {str(value)[:40]}; expected a name")
+        elif kind == "s":
             check_shape(value)
+        elif type(value) not in (int, float) or not abs(value) <= 3e38:
+            raise CellError(f"the constant {str(value)[:40]} is not a finite number that fits float32")
 
 
 def check_shape(value: Any) -> None:
@@ -252,6 +260,8 @@ def broadcast(shapes: list[Shape]) -> Shape:
     (4, 3)
     """
     wide = [shape for shape in shapes if shape]
+    if wide.count(wide[0] if wide else ()) == len(wide) > 0:
+        return wide[0]
     if not wide:
         raise CellError("has only constants as operands; write its result as a constant instead")
     result = tuple(max(axis) for axis in zip(*wide, strict=False))

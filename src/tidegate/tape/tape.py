@@ -1,4 +1,4 @@
-"""The tape: the straight-line code of one cell, validated, and its forms as JSON and as integers."""
+"""The tape: the straight-line code of one cell, validated, and its form as JSON."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import CellError
-from .ops import BINARY, LEAVES, OPCODES, UNARY
+from .ops import BINARY, LEAVES, UNARY
 
 MAX_INSTRUCTIONS = 256
 MAX_LIVE = 64
 MAX_NAMES = 64
+NAMES = (*LEAVES, *UNARY, *BINARY)
 Shape = tuple[int | str, ...]
 
 
@@ -29,17 +27,6 @@ class Instruction:
 
     name: str
     args: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class EncodedTape:
-    """A tape as arrays, for the native readers; see `Tape.encode`."""
-
-    tape: npt.NDArray[np.int32]
-    consts: npt.NDArray[np.float32]
-    widths: npt.NDArray[np.int32]
-    output: int
-    next: npt.NDArray[np.int32]
 
 
 def flat_width(shape: Shape, H: int, P: int | None = None) -> int:
@@ -66,7 +53,7 @@ def resolve_shape(shape: Shape, H: int, P: int | None = None) -> tuple[int, ...]
 
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     """Return the shape of an elementwise result; both shapes must be equal, or one operand a single number."""
-    if a == b:
+    if a == b or not b:
         return a
     if all(n == 1 for n in a):
         return b
@@ -168,8 +155,8 @@ class Tape:
     def _shape(self, ins: Instruction, older: list[Shape]) -> Shape:
         name, args = ins.name, ins.args
         count = 2 if name in BINARY or name == "recur" else 1
-        if name not in OPCODES:
-            raise CellError(f"unknown operation {name!r}; choose one of {', '.join(OPCODES)}")
+        if name not in NAMES:
+            raise CellError(f"unknown operation {name!r}; choose one of {', '.join(NAMES)}")
         if len(args) != count:
             raise CellError(f"has {len(args)} argument{'s' * (len(args) != 1)}; {name} takes {count}")
         if name == "project":
@@ -228,37 +215,6 @@ class Tape:
     def widths(self, H: int, P: int | None = None) -> list[int]:
         """Return the flat width of each register, in a layer that is H wide and projects to P."""
         return [flat_width(shape, H, P) for shape in self.shapes()]
-
-    def encode(self, H: int, P: int | None = None) -> EncodedTape:
-        """Encode the tape as integers: row i is (opcode, a, b, 0).
-
-        For a leaf, a is an index into gates, states, params, consts or recurrent maps (0 for project); otherwise it is
-        a register. b is the second register, or the one that recur and project multiply.
-        """
-        index = {
-            "input": list(self.gates),
-            "state": list(self.state),
-            "param": list(self.params),
-            "recur": list(self.recurrent),
-        }
-        rows, consts = [], []
-        for ins in self.instructions:
-            args = list(ins.args)
-            if ins.name == "const":
-                consts.append(args[0])
-                args = [len(consts) - 1]
-            elif ins.name == "project":
-                args = [0, *args]
-            elif ins.name in index:
-                args[0] = index[ins.name].index(args[0])
-            rows.append((OPCODES[ins.name], *args, *[0] * (3 - len(args))))
-        return EncodedTape(
-            np.array(rows, np.int32),
-            np.array(consts, np.float32),
-            np.array(self.widths(H, P), np.int32),
-            self.output,
-            np.array([self.next[s] for s in self.state], np.int32),
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the tape as the model file stores it; `from_json` reads it back.

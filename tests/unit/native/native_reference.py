@@ -6,6 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import _native
+from tidegate.layers import Layer
+from tidegate.layers.conv import Conv
+from tidegate.layers.dense import Dense
+from tidegate.layers.embed import Embed
+from tidegate.layers.norm import Norm
+from tidegate.layers.pool import Pool
+from tidegate.layers.recurrent import Recurrent
+from tidegate.layers.scale import Scale
+from tidegate.layers.softmax import Softmax
+from tidegate.runtime.engine import add_layer
+from tidegate.tape import Instruction, Tape
 
 F64 = npt.NDArray[np.float64]
 
@@ -49,21 +60,25 @@ class Cell:
     def sizes(self, shapes: list[str], H: int) -> list[int]:
         return [H if shape == "H" else int(shape) for shape in shapes]
 
-    def widths(self, H: int) -> list[int]:
-        states, params, widths = self.sizes(self.states, H), self.sizes(self.params, H), []
-        for name, a, *b in self.instructions:
-            if name in ("input", "recur"):
-                widths.append(H)
-            elif name == "const":
-                widths.append(1)
-            elif name in ("state", "param"):
-                widths.append((states if name == "state" else params)[a])
-            else:
-                widths.append(max(widths[r] for r in (a, *b)))
-        return widths
-
-    def tape(self) -> npt.NDArray[np.int32]:
-        return np.array([[_native.OPCODES[name], a, *(b or [0]), 0] for name, a, *b in self.instructions], np.int32)
+    def tape(self) -> Tape:
+        """Return the tape; gates, maps, states and parameters are named by their index."""
+        names = {"input": "x", "recur": "r", "state": "s", "param": "p"}
+        shapes = {"H": ("H",), "1": (1,)}
+        rows = [
+            Instruction(
+                name, (f"{names[name]}{a}", *b) if name in names else (self.consts[a],) if name == "const" else (a, *b)
+            )
+            for name, a, *b in self.instructions
+        ]
+        return Tape(
+            tuple(f"x{k}" for k in range(self.gates)),
+            tuple(f"r{k}" for k in range(self.maps)),
+            {f"s{k}": shapes[shape] for k, shape in enumerate(self.states)},
+            {f"p{k}": shapes[shape] for k, shape in enumerate(self.params)},
+            tuple(rows),
+            self.output,
+            {f"s{k}": register for k, register in enumerate(self.next)},
+        )
 
 
 GRU = Cell(
@@ -190,7 +205,7 @@ class Model:
     def __init__(self, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
         self.layers: list = []
-        self.calls: list = []
+        self.added: list[tuple[Layer, dict, dict[str, int]]] = []  # with its tensors and the offsets of its states
         self.initial: list = []  # (offset, array of float32)
         self.end = 8
 
@@ -206,21 +221,22 @@ class Model:
         self.initial.append((at, np.full(size, value, np.float32)))
         return at
 
-    def append(self, step, call: tuple, add: int) -> "Model":
+    def append(self, step, layer: type[Layer], tensors: dict, offsets: dict, add: int, **options) -> "Model":
         self.layers.append((step, add))
-        self.calls.append((*call, add))
+        self.added.append((layer(add=None if add < 0 else add, **options), tensors, offsets))
         return self
 
     def embed(self, rows: int, size: int, add: int = -1, ids: int = 1) -> "Model":
         E = self.weights(rows, size, scale=1.0)
-        self.append(lambda x, s, n: E[x].astype(float).reshape(-1, size).sum(0), ("embed", E), add)
-        self.calls[-1] = (*self.calls[-1], ids)
-        return self
+        step = lambda x, s, n: E[x].astype(float).reshape(-1, size).sum(0)  # noqa: E731
+        return self.append(step, Embed, {"weight": E}, {}, add, rows=rows, size=size, ids=ids)
 
     def dense(self, inputs: int, size: int, activation: str = "none", add: int = -1) -> "Model":
         W, b = self.weights(size, inputs), self.bias(size)
         f = UNARY.get(activation, lambda v: v)
-        return self.append(lambda x, s, n: f(W.astype(float) @ x + b), ("dense", W, b, activation), add)
+        step = lambda x, s, n: f(W.astype(float) @ x + b)  # noqa: E731
+        tensors = {"weight": W, "bias": b}
+        return self.append(step, Dense, tensors, {}, add, inputs=inputs, size=size, activation=activation)
 
     def conv(self, inputs: int, size: int, width: int, activation: str = "none", add: int = -1) -> "Model":
         W, b = self.weights(size, width * inputs), self.bias(size)
@@ -233,22 +249,25 @@ class Model:
                 s[past] = window[inputs:]
             return f(W.astype(float) @ window + b)
 
-        return self.append(step, ("conv", W, b, width, activation, past), add)
+        options = {"inputs": inputs, "size": size, "window": width, "activation": activation}
+        return self.append(step, Conv, {"weight": W, "bias": b}, {"past": past}, add, **options)
 
     def norm(self, size: int, eps: float = 1e-5, add: int = -1) -> "Model":
         g, b = self.bias(size), self.bias(size)
-        return self.append(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
+        step = lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b  # noqa: E731
+        return self.append(step, Norm, {"gain": g, "bias": b}, {}, add, size=size, eps=eps)
 
     def scale(self, size: int, add: int = -1) -> "Model":
         mean, deviation = self.bias(size), np.abs(self.bias(size)) + np.float32(0.5)
-        return self.append(lambda x, s, n: (x - mean.astype(float)) / deviation, ("scale", mean, deviation), add)
+        step = lambda x, s, n: (x - mean.astype(float)) / deviation  # noqa: E731
+        return self.append(step, Scale, {"mean": mean, "deviation": deviation}, {}, add, size=size)
 
     def softmax(self, size: int, add: int = -1) -> "Model":
         def step(x, s, n):
             e = np.exp(x - x.max())
             return e / e.sum()
 
-        return self.append(step, ("softmax", size), add)
+        return self.append(step, Softmax, {}, {}, add, size=size)
 
     def recurrent(self, cell: Cell, inputs: int, H: int, add: int = -1) -> "Model":
         W, b = self.weights(cell.gates * H, inputs), self.bias(cell.gates * H)
@@ -279,23 +298,9 @@ class Model:
                 s[offset] = registers[register]
             return registers[cell.output]
 
-        arrays = [np.array(v, np.int32) for v in (cell.widths(H), cell.next, offsets, sizes)]
-        call = (
-            "recurrent",
-            cell.tape(),
-            np.array(cell.consts, np.float32),
-            arrays[0],
-            cell.gates,
-            cell.output,
-            *arrays[1:],
-            W,
-            b,
-            R,
-            c,
-            params,
-            H,
-        )
-        return self.append(step, call, add)
+        tensors = {"W": W, "b": b, "R": R, "c": c, **{f"p.p{k}": v for k, v in enumerate(params)}}
+        places = {f"s{k}": offset for k, offset in enumerate(offsets)}
+        return self.append(step, Recurrent, tensors, places, add, inputs=inputs, size=H, tape=cell.tape())
 
     def pool(self, size: int, over: list[str], add: int = -1) -> "Model":
         attention = "attention" in over
@@ -332,7 +337,11 @@ class Model:
                 )
             return np.concatenate(parts)
 
-        return self.append(step, ("pool", size, over, score, bias, offsets), add)
+        tensors = {"score": score, "score_bias": np.array([bias], np.float32)} if attention else {}
+        places = {name: at for name, at in zip(over, offsets, strict=True) if name in ("mean", "max")}
+        for name, at in zip(over, offsets, strict=True):
+            places |= {"peak": at, "weight": at + 4, "sum": at + 8} if name == "attention" else {}
+        return self.append(step, Pool, tensors, places, add, size=size, over=tuple(over))
 
     @property
     def state_bytes(self) -> int:
@@ -342,8 +351,8 @@ class Model:
         """Make the native engine. target: its name, followed by a space and the precision if it is not float32."""
         target, _, precision = target.partition(" ")
         engine = _native.Engine(target, self.state_bytes, fused, precision or "float32")
-        for name, *arguments in self.calls:
-            getattr(engine, name)(*arguments)
+        for added in self.added:
+            add_layer(engine, *added)
         engine.finish()
         assert engine.target == target
         return engine

@@ -31,9 +31,9 @@ class Sample:
     def state_bytes(self) -> int:
         return -(-(8 + 4 * sum(self.sizes)) // 8) * 8
 
-    def engine(self, target: str, precision: str = "float32") -> Any:
-        engine = _native.Engine(target, self.state_bytes, True, precision)
-        engine.program(**self.arguments())
+    def engine(self, target: str, precision: str = "float32", fused: bool = True) -> Any:
+        engine = _native.Engine(target, self.state_bytes, fused, precision)
+        engine.add(**self.arguments())
         engine.finish()
         return engine
 

@@ -16,8 +16,6 @@ import shared
 from tidegate import _native
 from tidegate.runtime.precision import PRECISIONS
 
-ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
-POOLS = ("last", "mean", "max", "attention")
 CELLS = (
     "gru",
     "gru replace",
@@ -125,74 +123,10 @@ class Engine:
         self.remote.call("open", PRECISIONS.index(precision), target, state_bytes, fused)
         self.handle = self.remote.number()
 
-    def add(self, name: str, *arguments: Any) -> None:
+    def call(self, name: str, *arguments: Any) -> None:
         self.remote.call(name, self.handle, *arguments)
 
-    def embed(self, weight: Any, add: int = -1, ids: int = 1) -> None:
-        self.add("embed", *weight.shape, weight, add, ids)
-
-    def dense(self, weight: Any, bias: Any, activation: str, add: int = -1) -> None:
-        self.add("dense", weight.shape[1], weight.shape[0], weight, bias, ACTIVATIONS.index(activation), add)
-
-    def conv(
-        self, weight: Any, bias: Any, width: int, activation: str, past_offset: int, add: int = -1, ahead: int = 0
-    ) -> None:
-        size, depth = weight.shape
-        kind = ACTIVATIONS.index(activation)
-        self.add("conv", depth // width, size, width, ahead, weight, bias, kind, past_offset, add)
-
-    def norm(self, gain: Any, bias: Any, eps: float, add: int = -1) -> None:
-        self.add("norm", len(gain), gain, bias, float(eps), add)
-
-    def scale(self, mean: Any, deviation: Any, add: int = -1) -> None:
-        self.add("scale", len(mean), mean, deviation, add)
-
-    def recurrent(
-        self,
-        tape: Any,
-        consts: Any,
-        widths: Any,
-        gates: int,
-        output: int,
-        next: Any,
-        state_offsets: Any,
-        state_sizes: Any,
-        W: Any,
-        b: Any,
-        R: Any,
-        c: Any,
-        params: Any,
-        size: int,
-        add: int = -1,
-        Q: Any = None,
-    ) -> None:
-        flat = np.concatenate([np.zeros(0, np.float32), *params])
-        sizes = np.array([len(v) for v in params], np.int32)
-        self.add(
-            "recurrent",
-            W.shape[1],
-            size,
-            0 if Q is None else Q.shape[0],
-            gates,
-            R.shape[0] // size,
-            output,
-            tape,
-            widths,
-            consts,
-            W,
-            b,
-            R,
-            c,
-            Q,
-            flat,
-            next,
-            state_offsets,
-            state_sizes,
-            sizes,
-            add,
-        )
-
-    def program(
+    def add(
         self,
         code: Any,
         joined: Any,
@@ -204,25 +138,19 @@ class Engine:
         next: Any,
         state_offsets: Any,
         state_sizes: Any,
+        ahead: int = 0,
+        sources: Sequence[int] = (),
+        first_column: int = 0,
         add: int = -1,
     ) -> None:
         lists = (code, joined, consts, next, state_offsets, state_sizes)
-        self.add("program", inputs, ids, output, *lists, len(tensors), *tensors, add)
-
-    def pool(self, size: int, over: Any, score: Any, score_bias: float, offsets: Any, add: int = -1) -> None:
-        kinds = np.array([POOLS.index(name) for name in over], np.int32)
-        self.add("pool", size, kinds, np.array(offsets, np.int32), score, float(score_bias), add)
-
-    def softmax(self, size: int, add: int = -1) -> None:
-        self.add("softmax", size, add)
-
-    def connect(self, sources: Any, first_column: int = 0) -> None:
-        self.add("connect", np.array(sources, np.int32), first_column)
+        graph = (np.array(sources, np.int32), first_column, add)
+        self.call("add", inputs, ids, ahead, output, *lists, len(tensors), *tensors, *graph)
 
     def finish(self) -> None:
-        self.add("finish")
-        self.add("about")
-        self.inputs, self.outputs = self.remote.number(), self.remote.number()
+        self.call("finish")
+        self.call("about")
+        self.inputs, self.outputs, self.look_ahead = (self.remote.number() for _ in range(3))
         self.fused_layers = [int(i) for i in self.remote.text().split()]
 
     def run(
@@ -236,7 +164,7 @@ class Engine:
         threads: int,
         ends: bool = False,
     ) -> None:
-        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, ends, threads)
+        self.call("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, ends, threads)
         self.remote.read_into(state_out, out)
 
     def step(self, x: Any, state: Any, out: Any, count: int = 1, spoil: bool = False) -> int:
@@ -244,14 +172,14 @@ class Engine:
 
         spoil: make one more allocation in between.
         """
-        self.add("step", count, x, state, out, spoil)
+        self.call("step", count, x, state, out, spoil)
         self.remote.read_into(state, out)
         return self.remote.number()
 
     def step_many(
         self, ids: Any, x: Any, states: Any, out: Any, threads: int, count: int = 1, spoil: bool = False
     ) -> int:
-        self.add("step_many", count, ids, x, states, out, len(states), threads, spoil)
+        self.call("step_many", count, ids, x, states, out, len(states), threads, spoil)
         self.remote.read_into(states, out)
         return self.remote.number()
 

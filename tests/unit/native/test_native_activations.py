@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tidegate import _native
+from tidegate.tape.encode import OPCODES
 
 NORMAL = 2.0**-126  # the smallest normal float32
 EXACT = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "exp": np.exp}
@@ -11,25 +12,10 @@ TARGETS = pytest.mark.parametrize("target", _native.targets())
 
 
 def activate(target: str, name: str, x: np.ndarray) -> np.ndarray:
-    """Apply an activation to each value, as the tape of a recurrent layer with one unit."""
-    engine = _native.Engine(target, 8)
-    ints = [np.array(v, np.int32) for v in ([1, 1], [], [], [])]
-    tape = np.array([[_native.OPCODES["input"], 0, 0, 0], [_native.OPCODES[name], 0, 0, 0]], np.int32)
-    one, nothing = np.ones((1, 1), np.float32), np.zeros(0, np.float32)
-    engine.recurrent(
-        tape,
-        nothing,
-        ints[0],
-        1,
-        1,
-        *ints[1:],
-        one,
-        np.full(1, -0.0, np.float32),
-        np.zeros((0, 1), np.float32),
-        nothing,
-        [],
-        1,
-    )
+    """Apply an activation to each value, as the operations of a layer of width 1."""
+    engine, none = _native.Engine(target, 8), np.zeros(0, np.int32)
+    code = np.array([[OPCODES[one], 1, 0, 0, 0, 0, 0, 0] for one in ("input", name)], np.int32)
+    engine.add(code, none, np.zeros(0, np.float32), [], 1, 0, 1, none, none, none)
     engine.finish()
     assert engine.target == target
     states, out = np.zeros((x.size, 8), np.uint8), np.empty((x.size, 1), np.float32)

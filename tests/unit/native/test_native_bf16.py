@@ -12,6 +12,11 @@ import numpy as np
 import pytest
 
 from tidegate import _native
+from tidegate.layers.dense import Dense
+from tidegate.layers.embed import Embed
+from tidegate.layers.pool import Pool
+from tidegate.layers.softmax import Softmax
+from tidegate.runtime.engine import add_layer
 from tidegate.runtime.precision import round_to_bf16
 
 WEIGHTS = pytest.mark.parametrize("target", _native.targets("weights=bf16"))
@@ -31,9 +36,18 @@ NORMAL = ANY[abs(ANY) >= 2.0**-126]
 def dense(target: str, precision: str, weight: np.ndarray, bias: np.ndarray | None = None) -> _native.Engine:
     engine = _native.Engine(target, 8, True, precision)
     bias = np.zeros(len(weight), np.float32) if bias is None else bias
-    engine.dense(np.ascontiguousarray(weight, np.float32), bias, "none")
+    add_dense(engine, weight, bias)
     engine.finish()
     return engine
+
+
+def add_dense(engine: _native.Engine, weight: np.ndarray, bias: np.ndarray) -> None:
+    layer = Dense(inputs=weight.shape[1], size=len(weight))
+    add_layer(engine, layer, {"weight": np.ascontiguousarray(weight, np.float32), "bias": bias}, {})
+
+
+def add_embed(engine: _native.Engine, table: np.ndarray) -> None:
+    add_layer(engine, Embed(rows=len(table), size=table.shape[1]), {"weight": table}, {})
 
 
 def run_rows(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
@@ -108,9 +122,9 @@ def test_nan_stays_nan_and_infinity_infinity(target, precision, bits):
 def test_padding_after_a_row_is_not_read(target, precision):
     """An odd depth is padded with zeros, which must not be multiplied by a NaN in the padding of x."""
     engine, random = _native.Engine(target, 8, True, precision), np.random.default_rng(1)
-    engine.dense(random.standard_normal((7, 5)).astype(np.float32), np.zeros(7, np.float32), "none")
-    engine.softmax(7)  # writes 7 of 16 numbers; the others have old contents
-    engine.dense(random.standard_normal((3, 7)).astype(np.float32), np.zeros(3, np.float32), "none")
+    add_dense(engine, random.standard_normal((7, 5)), np.zeros(7, np.float32))
+    add_layer(engine, Softmax(size=7), {}, {})  # writes 7 of 16 numbers; the others have old contents
+    add_dense(engine, random.standard_normal((3, 7)), np.zeros(3, np.float32))
     engine.finish()
     found = run_rows(engine, random.standard_normal((40, 5)).astype(np.float32))
     poisoned = random.standard_normal((64, 5)).astype(np.float32)
@@ -136,8 +150,8 @@ def test_products_of_any_depth(target, precision, depth):
 def test_an_embedding_is_rounded(target, precision):
     table = RANDOM.standard_normal((9, 21)).astype(np.float32)
     engine = _native.Engine(target, 8, True, precision)
-    engine.embed(table)
-    engine.pool(21, ["last"], None, 0.0, [-1])
+    add_embed(engine, table)
+    add_layer(engine, Pool(size=21, over=("last",)), {}, {})
     engine.finish()
     out = np.zeros((9, 21), np.float32)
     engine.step_many(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
@@ -177,7 +191,7 @@ def heap_bytes() -> int:
 
 def embedding(target: str, precision: str, weight: np.ndarray) -> _native.Engine:
     engine = _native.Engine(target, 8, True, precision)
-    engine.embed(weight)
+    add_embed(engine, weight)
     engine.finish()
     return engine
 

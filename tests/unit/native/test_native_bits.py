@@ -1,13 +1,12 @@
 """On one target, steps, sequences, chunks, batches, step_many, threads, fused or not: all give the same bits."""
 
-import ctypes
 import shutil
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from native_reference import CELLS, GRU, LSTM, ODD, Model
-from remote_engine import build
+from remote_engine import Remote, build_program, redirect_native
 
 import shared
 from tidegate import _native
@@ -150,7 +149,7 @@ def test_an_embedding_merged_into_its_cell_gives_the_same_bits(target, name, row
     ids = model.random.integers(0, rows, (T, B)).astype(np.int32)
     lengths = model.random.integers(0, T + 1, B).astype(np.int32)
     folded = run(model.engine(target), model, ids, lengths)
-    table = model.calls.pop(0)[1]
+    table = model.added.pop(0)[1]["weight"]
     looked_up = round_to_bf16(table) if "bf16" in target else table
     assert_same(folded, run(model.engine(target), model, looked_up[ids], lengths))
 
@@ -225,109 +224,28 @@ def test_step_many_with_ascending_ids(target):
     np.testing.assert_array_equal(states[ids], expected.states)
 
 
-class UnfusedLibrary:
-    """The C API of a library without fused kernels, as much of it as one GRU needs."""
-
-    class Cell(ctypes.Structure):
-        _fields_ = [
-            ("inputs", ctypes.c_int64),
-            ("size", ctypes.c_int64),
-            ("project", ctypes.c_int64),
-            ("instructions", ctypes.c_int32),
-            ("output", ctypes.c_int32),
-            ("tape", ctypes.c_void_p),
-            ("widths", ctypes.c_void_p),
-            ("consts_count", ctypes.c_int32),
-            ("consts", ctypes.c_void_p),
-            ("gates", ctypes.c_int32),
-            ("maps", ctypes.c_int32),
-            ("states", ctypes.c_int32),
-            ("params_count", ctypes.c_int32),
-            *(
-                (name, ctypes.c_void_p)
-                for name in (
-                    "W",
-                    "b",
-                    "R",
-                    "c",
-                    "Q",
-                    "next",
-                    "state_offsets",
-                    "state_sizes",
-                    "params",
-                    "param_sizes",
-                )
-            ),
-        ]
-
-    def __init__(self, library: ctypes.CDLL, target: str, model: Model) -> None:
-        self.library, self.model, self.handle = library, model, ctypes.c_void_p()
-        self.call("open", target.encode(), ctypes.c_int64(model.state_bytes), 1, ctypes.byref(self.handle))
-        _, tape, _, widths, gates, output, next_, offsets, sizes, W, b, R, c, _, H, add = model.calls[0]
-        pointer = {
-            name: array.ctypes.data
-            for name, array in {
-                "tape": tape,
-                "widths": widths,
-                "W": W,
-                "b": b,
-                "R": R,
-                "c": c,
-                "next": next_,
-                "state_offsets": offsets,
-                "state_sizes": sizes,
-            }.items()
-        }
-        cell = self.Cell(
-            inputs=W.shape[1],
-            size=H,
-            instructions=len(tape),
-            output=output,
-            gates=gates,
-            maps=3,
-            states=1,
-            **pointer,
-        )
-        self.call("add_recurrent", self.handle, ctypes.byref(cell), add)
-        self.call("finish", self.handle)
-
-    def call(self, name: str, *arguments) -> None:
-        message = ctypes.create_string_buffer(512)
-        status = getattr(self.library, f"tidegate_{name}")(*arguments, message, ctypes.c_size_t(512))
-        assert status == 0, message.value
-
-    def run(self, x, lengths) -> Run:
-        states, H = self.model.states(x.shape[1]), self.model.calls[0][-2]
-        result = Run(np.full((*x.shape[:2], H), -7, np.float32), np.empty_like(states))
-        self.call(
-            "run",
-            self.handle,
-            ctypes.c_int64(x.shape[0]),
-            ctypes.c_int64(x.shape[1]),
-            *(ctypes.c_void_p(a.ctypes.data) for a in (x, lengths, states, result.states, result.out)),
-            1,  # per_step
-            0,  # ends
-            1,  # threads
-        )
-        return result
-
-
-@pytest.fixture(scope="module")
-def plain_library(tmp_path_factory, root):
+@pytest.fixture
+def plain_build(tmp_path_factory, tmp_path, root):
     if not (shutil.which("cmake") and shutil.which("c++")):
         pytest.skip("needs cmake and a C++ compiler")
     folder = shared.folder(tmp_path_factory, "no_fused")
-    build(root, folder, ["-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"], "tidegate")
-    return ctypes.CDLL(str(next(folder.glob("libtidegate.*"))))
+    remote = Remote(
+        [str(build_program(root, folder, "engine_remote", "-DTIDEGATE_NO_FUSED=ON"))], tmp_path / "said.txt"
+    )
+    yield remote
+    remote.close()
 
 
 @pytest.mark.slow  # it builds the engine
 @FLOAT32
 @pytest.mark.parametrize("H", [5, 64])
-def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_library):
+def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_build, monkeypatch):
     model = Model(10).recurrent(CELLS["gru"], 11, H)
     x, lengths = batch(model, inputs=11)
-    plain, fused = UnfusedLibrary(plain_library, target, model), model.engine(target)
-    assert plain_library.tidegate_is_fused(plain.handle, 0) == 0
+    fused = model.engine(target)
     assert fused.fused_layers == [0]
-    assert_same(plain.run(x, lengths), run(fused, model, x, lengths))
+    expected = run(fused, model, x, lengths)
+    redirect_native(plain_build, monkeypatch)
+    plain = model.engine(target)
+    assert plain.fused_layers == []
+    assert_same(run(plain, model, x, lengths), expected)

@@ -5,6 +5,8 @@ import pytest
 from native_reference import GRU, Model
 
 from tidegate import _native
+from tidegate.layers.conv import Conv
+from tidegate.runtime.engine import add_layer
 
 TARGETS = pytest.mark.parametrize("target", _native.targets())
 T, B = 23, 13
@@ -108,30 +110,14 @@ def test_a_window_of_one_is_dense(target):
     assert found[0] == found[1]
 
 
-W, b = np.zeros((4, 6), np.float32), np.zeros(4, np.float32)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((W, b, 4, "none", 8), "weight must have a multiple of width = 4 columns, found 6"),
-        ((W, b, 0, "none", 8), "weight must have a multiple of width = 0 columns, found 6"),
-        ((W, b[:3].copy(), 2, "none", 8), "bias"),
-        ((W, b, 2, "gelu", 8), "unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"),
-        ((W, b, 1, "none", 8), "conv: a width of 1 has no state, so its offset must be -1, found 8"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments, sentence):
-    engine = _native.Engine(_native.targets()[0], 64)
-    with pytest.raises(ValueError, match=sentence):
-        engine.conv(*arguments)
-
-
 @pytest.mark.parametrize(
     ("offset", "sentence"), [(-1, "does not start at a multiple of 4"), (60, "does not fit in 64 bytes")]
 )
 def test_its_past_must_be_inside_the_state(offset, sentence):
     engine = _native.Engine(_native.targets()[0], 64)
-    engine.conv(W, b, 2, "none", offset)
+    layer = Conv(inputs=3, size=4, window=2, activation="none")
+    add_layer(
+        engine, layer, {"weight": np.zeros((4, 6), np.float32), "bias": np.zeros(4, np.float32)}, {"past": offset}
+    )
     with pytest.raises(ValueError, match=sentence):
         engine.finish()

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from graphs import Array, Graph, Node, draw_graph, draw_tensors, run
 
-from tidegate import _native, document
-from tidegate.layers import Layer
+from tidegate import _native, cells, document
+from tidegate.layers import Builder, Layer
 from tidegate.layers.conv import Conv
 from tidegate.layers.dense import Dense
 from tidegate.layers.embed import Embed
+from tidegate.runtime.engine import add_layer
 from tidegate.tape import Instruction, Program, encode_program
 
 PLACES = [(target, form) for form in ("float32", "weights=bf16", "compute=bf16") for target in _native.targets(form)]
@@ -110,12 +111,12 @@ def test_a_bag_sums_the_rows_of_ids_that_are_not_negative(target: str, precision
     operations = (Instruction("tensor", ("t", 0, (6, size))), Instruction("bag", (0,)))
     program = Program(6, 4, {"t": (6, size)}, {}, operations, 1, {})
     engine = _native.Engine(target, 8, True, precision)
-    engine.program(**bag_arguments(table, program))
+    engine.add(**bag_arguments(table, program))
     engine.finish()
     ids = np.array([[[1, 2, 3, 5]], [[-1, 4, -(1 << 31), 4]], [[-1] * 4], [[0, -1, -1, -1]]], np.int32)
     out = run(engine, ids, np.array([4], np.int32), np.zeros((1, 8), np.uint8))
     one_row = _native.Engine(target, 8, True, precision)
-    one_row.embed(table)
+    add_layer(one_row, Embed(rows=6, size=size), {"weight": table}, {})
     one_row.finish()
     every = run(one_row, np.arange(6, dtype=np.int32)[:, None], np.array([6], np.int32), np.zeros((1, 8), np.uint8))
     for row, y in zip(ids[:, 0], out[:, 0], strict=True):
@@ -187,24 +188,34 @@ def test_a_graph_that_does_not_fit_is_refused(sentence: str, monkeypatch: pytest
 
 
 def test_sources_that_do_not_exist_are_refused() -> None:
+    table = np.ones((6, 2), np.float32)
+    operations = (Instruction("tensor", ("t", 0, (6, 2))), Instruction("take", (0, 0)))
+    given = bag_arguments(table, Program(6, 1, {"t": (6, 2)}, {}, operations, 1, {}))
     engine = _native.Engine("base", 8)
-    with pytest.raises(ValueError, match="there is no layer whose sources could be set"):
-        engine.connect([0])
-    engine.softmax(3)
     for wrong in (0, -2, 7):
-        with pytest.raises(ValueError, match=f"layer 0 .*the index of an earlier layer, found {wrong}"):
-            engine.connect([wrong])
-    with pytest.raises(ValueError, match="first_column must be from 0 to 1048576, found -1"):
-        engine.connect([], -1)
-    with pytest.raises(ValueError, match="the number of sources must be from 0 to 4096, found 4097"):
-        engine.connect([-1] * 4097)
-    engine.connect([], 3)
-    with pytest.raises(ValueError, match="takes numbers, so first_column must be 0, found 3"):
-        engine.finish()
-    engine.connect([-1])
+        with pytest.raises(ValueError, match=f"layer 0: .*the index of an earlier layer, found {wrong}"):
+            engine.add(**given, sources=[wrong])
+        if wrong:
+            with pytest.raises(ValueError, match=f"layer 0: add must be -1 or .* an earlier layer, found {wrong}"):
+                engine.add(**given, add=wrong)
+    for column in (-1, 1 << 40):
+        with pytest.raises(ValueError, match=f"layer 0: first_column must be from 0 to 1048576, found {column}"):
+            engine.add(**given, first_column=column)
+    with pytest.raises(ValueError, match="layer 0: the number of sources must be from 0 to 4096, found 4097"):
+        engine.add(**given, sources=[-1] * 4097)
+    engine.add(**given, sources=[-1], first_column=2)
     engine.finish()
+    assert engine.inputs == 3
     with pytest.raises(ValueError, match="finished"):
-        engine.connect([-1])
+        engine.add(**given)
+    late = _native.Engine("base", 8)
+    add_layer(late, Dense(inputs=2, size=2), {"weight": table[:2].copy(), "bias": table[0].copy()}, {})
+    late.add(
+        **(given | {"inputs": 2, "ids": 0, "code": np.array([[0, 2, 0, 0, 0, 0, 0, 0]], np.int32), "output": 0}),
+        first_column=3,
+    )
+    with pytest.raises(ValueError, match=r"layer 1 \(pool\): takes numbers, so first_column must be 0, found 3"):
+        late.finish()
 
 
 def test_each_column_is_checked_by_what_reads_it() -> None:
@@ -235,3 +246,17 @@ def test_a_table_before_a_look_ahead_gives_zeros_after_the_end(ahead: int) -> No
         found = run(graph.engine(BEST, fused), x[..., 0], lengths, graph.initial_states(3))
         right = graph.one_by_one(x, lengths, BEST, fused)
         assert found[ahead:].tobytes() == right.tobytes()
+
+
+def test_a_table_to_which_a_row_is_added_is_looked_up_by_itself() -> None:
+    """The product behind it is one of the sum, so that no table of products would do."""
+    rng = np.random.default_rng(3)
+    builder = Builder(4)
+    builder.recurrence(cells.load("gru"), 4)
+    layers = [Embed(rows=5, size=4), Embed(rows=6, size=4, add=0), builder.layers[0]]
+    sources: list[tuple[int | str, ...]] = [("x",), ("x.b",), (1,)]
+    nodes = [Node(layer, draw_tensors(layer, rng), own) for layer, own in zip(layers, sources, strict=True)]
+    graph = Graph(nodes, {"x": 0, "x.b": 1})
+    x, lengths = rng.integers(0, 5, (6, 3, 2)).astype(np.int32), np.array([6, 2, 1], np.int32)
+    found = run(graph.engine(BEST), x, lengths, graph.initial_states(3))
+    assert found.tobytes() == graph.one_by_one(x, lengths, BEST).tobytes()

@@ -10,9 +10,10 @@ import pytest
 
 from tidegate import _native, cells
 from tidegate.layers import Builder
+from tidegate.layers.conv import Conv
 from tidegate.model import Model
 from tidegate.reference import Reference
-from tidegate.runtime.engine import compile
+from tidegate.runtime.engine import add_layer, compile
 from tidegate.runtime.state import make_initial
 from tidegate.verify.samples import WORDS, build_model
 
@@ -134,14 +135,16 @@ def small_engine() -> _native.Engine:
     return _native.Engine("base", 4096)
 
 
-def add_conv(engine: _native.Engine, width: int, ahead: int, past: int, add: int = -1) -> None:
-    weight, bias = np.ones((2, 2 * width), np.float32), np.zeros(2, np.float32)
-    engine.conv(weight, bias, width, "none", past, add, ahead)
+def add_conv(engine: _native.Engine, width: int, ahead: int, past: int, add: int | None = None) -> None:
+    layer = Conv(inputs=2, size=2, window=width, ahead=ahead, activation="none", add=add)
+    add_layer(
+        engine, layer, {"weight": np.ones((2, 2 * width), np.float32), "bias": np.zeros(2, np.float32)}, {"past": past}
+    )
 
 
-@pytest.mark.parametrize("ahead", [-1, 3, 1 << 40])
-def test_more_steps_than_the_window_has_are_refused(ahead: int) -> None:
-    with pytest.raises(ValueError, match=f"conv: ahead must be from 0 to 2, less than width, found {ahead}"):
+@pytest.mark.parametrize("ahead", [-1, 4097, 1 << 40])
+def test_a_number_of_steps_ahead_that_is_not_allowed_is_refused(ahead: int) -> None:
+    with pytest.raises(ValueError, match=f"program: the number of steps ahead must be from 0 to 4096, found {ahead}"):
         add_conv(small_engine(), 3, ahead, 8)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tidegate import _native
+from tidegate.layers.softmax import Softmax
+from tidegate.runtime.engine import add_layer
 from tidegate.tape.encode import OPCODES
 
 BEST = _native.targets()[0]
@@ -40,8 +42,8 @@ def arguments(*operations: list[Any], **changes: Any) -> dict[str, Any]:
 def add(given: dict[str, Any]) -> tuple[int, ...]:
     """Add a program to an engine that has a layer, and return what the engine computes then."""
     engine = _native.Engine(BEST, 72)
-    engine.softmax(8)
-    engine.program(**given)
+    add_layer(engine, Softmax(size=8), {}, {})
+    engine.add(**given)
     engine.finish()
     return engine.inputs, engine.outputs
 
@@ -49,10 +51,10 @@ def add(given: dict[str, Any]) -> tuple[int, ...]:
 def refusal(given: dict[str, Any]) -> str:
     """Return the sentence that refuses a program, after checking that the engine is as it was."""
     engine = _native.Engine(BEST, 72)
-    engine.softmax(8)
+    add_layer(engine, Softmax(size=8), {}, {})
     with pytest.raises(ValueError, match=r".") as caught:
-        engine.program(**given)
-    engine.program(**arguments(["affine", 4, 0, 1, 2]))
+        engine.add(**given)
+    engine.add(**arguments(["affine", 4, 0, 1, 2]))
     engine.finish()
     assert (engine.inputs, engine.outputs) == (8, 4)
     out, state = np.zeros(4, np.float32), np.zeros(72, np.uint8)
@@ -121,7 +123,7 @@ def test_fields_that_an_operation_does_not_take_may_hold_anything(operation: lis
         for k, field in enumerate("abcpqr", start=2):
             filled[k] = filled[k] if field in TAKEN[operation[0]] else rest
         engine = _native.Engine(BEST, 72)
-        engine.program(**arguments(filled))
+        engine.add(**arguments(filled))
         engine.finish()
         out, state = np.zeros(operation[1], np.float32), np.zeros(72, np.uint8)
         state[8:].view(np.float32)[...] = np.arange(16)
@@ -281,7 +283,7 @@ def test_a_table_is_read_by_ids_of_a_step_that_are_checked() -> None:
     none: dict[str, Any] = {"next": ints(), "state_offsets": ints(), "state_sizes": ints()}
     rows = [[OPCODES[op], *more, *[0] * (7 - len(more))] for op, *more in code]
     engine = _native.Engine(BEST, 8)
-    engine.program(code=np.array(rows, np.int32), output=3, **given, **none)
+    engine.add(code=np.array(rows, np.int32), output=3, **given, **none)
     engine.finish()
     out, state = np.zeros(4, np.float32), np.zeros(8, np.uint8)
     engine.step(ints(2, 0), state, out)
@@ -292,10 +294,10 @@ def test_a_table_is_read_by_ids_of_a_step_that_are_checked() -> None:
     for row, sentence in (([1, 5, 0, 0], "its table must be 15, found 12"), ([1, 4, 0, 2], "id 2 does not exist")):
         wrong_code = np.array([rows[0], [*row, 0, 0, 0, 0]], np.int32)
         with pytest.raises(ValueError, match=f"operation 1: {sentence}"):
-            _native.Engine(BEST, 8).program(code=wrong_code, output=1, **given, **none)
+            _native.Engine(BEST, 8).add(code=wrong_code, output=1, **given, **none)
     second = _native.Engine(BEST, 8)
-    second.softmax(3)
-    second.program(code=np.array(rows, np.int32), output=3, **given, **none)
+    add_layer(second, Softmax(size=3), {}, {})
+    second.add(code=np.array(rows, np.int32), output=3, **given, **none)
     with pytest.raises(ValueError, match=r"layer 1 \(program\): takes ids, so it must read the engine's input"):
         second.finish()
 
@@ -309,7 +311,7 @@ def test_a_result_may_be_a_tensor_alone(output: int) -> None:
     own: dict[str, Any] = {"code": code, "tensors": tensors, "output": output, "next": ints(3 - output)}
     own |= {"state_offsets": ints(8), "state_sizes": ints(4), "joined": ints()}
     engine = _native.Engine(BEST, 24)
-    engine.program(**(arguments() | own))
+    engine.add(**(arguments() | own))
     engine.finish()
     out, state = np.zeros(4, np.float32), np.zeros(24, np.uint8)
     engine.step(np.ones(8, np.float32), state, out)
@@ -319,10 +321,10 @@ def test_a_result_may_be_a_tensor_alone(output: int) -> None:
 
 def test_an_engine_that_is_finished_takes_no_program() -> None:
     engine = _native.Engine(BEST, 72)
-    engine.softmax(8)
+    add_layer(engine, Softmax(size=8), {}, {})
     engine.finish()
     with pytest.raises(ValueError, match="finished and takes no more layers"):
-        engine.program(**arguments(["affine", 4, 0, 1, 2]))
+        engine.add(**arguments(["affine", 4, 0, 1, 2]))
 
 
 @pytest.mark.parametrize("name", ["code", "joined", "consts", "next", "state_offsets", "state_sizes"])

@@ -12,6 +12,7 @@ from tidegate import _native
 from tidegate.layers.pool import OVER, Pool
 from tidegate.nn import pooling
 from tidegate.nn.packed import PackedLayout
+from tidegate.runtime.engine import add_layer
 
 LENGTHS = torch.tensor([3, 1, 9, 3, 6, 9, 2])
 ENDS = [LENGTHS, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
@@ -56,8 +57,9 @@ def test_values_have_the_bits_of_the_engine(target: str, size: int, monkeypatch:
     layer, t, x, layout = make_case(size, ALL)
     size_of = (-(-(8 + 4 * (3 * size + 2)) // 8)) * 8
     engine = _native.Engine(target, size_of)
-    score = t["score"].detach().numpy()
-    engine.pool(size, ALL, score, float(t["score_bias"].detach()), [-1, 8, 8 + 4 * size, 8 + 8 * size])
+    weights = {role: value.detach().numpy() for role, value in t.items()}
+    places = {"mean": 0, "max": size, "peak": 2 * size, "weight": 2 * size + 1, "sum": 2 * size + 2}
+    add_layer(engine, layer, weights, {name: 8 + 4 * first for name, first in places.items()})
     engine.finish()
     state = np.zeros((len(LENGTHS), size_of), np.uint8)
     numbers = state[:, 8:].view(np.float32)

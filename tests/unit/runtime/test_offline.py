@@ -76,7 +76,7 @@ def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
     both = sample(size=4, direction="both")
     staged = make_runner(both, "base", fused=True)
     assert isinstance(staged, OfflineEngine)
-    assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
+    assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, list(range(len(both.layers))))
     assert make_runner(both, "base", fused=False).fused_layers == []
     with pytest.raises(
         OptionError, match="one engine cannot run this model, because it reads each input in both directions"
@@ -121,9 +121,13 @@ def test_predict_takes_rows_of_any_length() -> None:
 
 
 def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise ValueError("too wide")
+    add_layer = compile.__globals__["add_layer"]
 
-    monkeypatch.setitem(compile.__globals__["BUILDERS"], Recurrent, refuse)
+    def refuse(engine: object, layer: Layer, *rest: object) -> None:
+        if isinstance(layer, Recurrent):
+            raise ValueError("too wide")
+        add_layer(engine, layer, *rest)
+
+    monkeypatch.setitem(compile.__globals__, "add_layer", refuse)
     with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
         make_runner(sample(features=3, size=4, direction="both"), fused=True)

@@ -8,6 +8,7 @@ import pytest
 import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
+from tidegate.layers import Layer
 from tidegate.layers.dense import Dense
 from tidegate.runtime import Predictor, Scores, compile, make_runner
 from tidegate.runtime.compiled_model import resolve_threads
@@ -104,10 +105,14 @@ def test_batches_hold_every_input_once_and_stay_small() -> None:
 
 
 def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise ValueError("too wide")
+    add_layer = compile.__globals__["add_layer"]
 
-    monkeypatch.setitem(compile.__globals__["BUILDERS"], Dense, refuse)
+    def refuse(engine: object, layer: Layer, *rest: object) -> None:
+        if isinstance(layer, Dense):
+            raise ValueError("too wide")
+        add_layer(engine, layer, *rest)
+
+    monkeypatch.setitem(compile.__globals__, "add_layer", refuse)
     with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
         compile(sample(size=4, over=()), fused=True)
 
@@ -115,17 +120,18 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
 def test_the_fused_kernel_runs_unless_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = sample(size=16)
     monkeypatch.delenv("TIDEGATE_FUSED", raising=False)
-    assert Predictor(model).fused_layers == [1]
+    assert Predictor(model).fused_layers == list(range(len(model.layers)))
     assert list(compile(model, fused=False).fused_layers) == []
 
 
 def test_the_environment_leaves_fused_kernels_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model, whole = sample(size=16), sample(size=16, direction="both")
-    for value, streaming, staged in (("0", [], []), ("1", [1], [1])):
+    every = list(range(len(model.layers)))
+    for value, streaming, staged in (("0", [], []), ("1", every, every)):
         monkeypatch.setenv("TIDEGATE_FUSED", value)
         assert Predictor(model).fused_layers == list(compile(model).fused_layers) == streaming
         assert Predictor(whole).fused_layers == make_runner(whole).fused_layers == staged
-        assert list(compile(model, fused=True).fused_layers) == [1]
+        assert list(compile(model, fused=True).fused_layers) == every
         assert make_runner(whole, fused=False).fused_layers == []
     for bad in ("", "no", "2"):
         monkeypatch.setenv("TIDEGATE_FUSED", bad)

@@ -10,7 +10,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import OPCODES, NumpyOps, Tape, flat_width, resolve_shape, trace
+from tidegate.tape import NumpyOps, Tape, flat_width, resolve_shape, trace
 
 
 def projected_json() -> dict[str, Any]:
@@ -25,9 +25,8 @@ def test_a_projected_tape_says_so_and_knows_its_widths() -> None:
     widths = tape.widths(8, 3)
     assert widths[tape.output] == 3
     assert widths[tape.next["c"]] == 8
-    code = tape.encode(8, 3)
-    row = next(row for row in code.tape.tolist() if row[0] == OPCODES["project"])
-    assert tape.widths(8, 3)[row[2]] == 8
+    projected = next(ins.args[0] for ins in tape.instructions if ins.name == "project")
+    assert widths[projected] == 8
 
 
 def test_a_shape_of_p_needs_p() -> None:

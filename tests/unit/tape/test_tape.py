@@ -11,7 +11,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import OPCODES, Tape, trace
+from tidegate.tape import Tape, trace
 
 
 def gru_json() -> dict[str, Any]:
@@ -47,13 +47,9 @@ def test_json_round_trip_keeps_the_tape() -> None:
     assert Tape.from_json(json.loads(json.dumps(tape.to_json()))) == tape
 
 
-def test_code_names_opcodes_and_indices() -> None:
-    code = cells.load("gru").tape.encode(8)
-    assert code.tape.dtype == np.int32
-    assert code.tape.shape == (17, 4)
-    assert code.tape[2].tolist() == [OPCODES["recur"], 0, 1, 0]
-    assert code.widths.tolist() == [8] * 17
-    assert code.next.tolist() == [16]
+def test_a_single_number_with_a_constant_stays_a_single_number() -> None:
+    tape = trace(lambda op, x, R, p, s: (x.n * s.k, s.replace(k=1 - (s.k + 0.5))), ("n",), (), {"k": (1,)}, {})
+    assert tape.shapes()[tape.next["k"]] == (1,)
 
 
 def test_what_no_result_needs_leaves_no_trace() -> None:
