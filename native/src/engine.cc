@@ -104,13 +104,22 @@ void Engine::finish() {
   layout_ = {};
   layout_.input = reserve(kTileRows * nodes[0].layer->padded_size(inputs));
   std::size_t scratch = 0, joined = 0, zeros = 0;
-  for (const Node& node : nodes) {
+  for (Node& node : nodes) {
     const Layer& layer = *node.layer;
-    layout_.outputs.push_back(reserve(kTileRows * node.row));
+    node.output = reserve(kTileRows * node.row);
+    node.reads_input = node.sources.size() == 1 && node.sources[0] == kEngineInput;
+    if (node.sources.size() == 1 && !node.reads_input) {
+      const Node& read = nodes[static_cast<std::size_t>(node.sources[0])];
+      node.source = read.output, node.source_row = read.row;
+    }
     layout_.states.emplace_back();
-    for (const StateArray& array : layer.states)
-      layout_.states.back().push_back(
-          array.in_place ? 0 : reserve(2 * kTileRows * layer.padded_size(static_cast<std::size_t>(array.size))));
+    for (const StateArray& array : layer.states) {
+      const std::size_t size = static_cast<std::size_t>(array.size), row = layer.padded_size(size);
+      if (!array.in_place)
+        state_copies.push_back({layout_.states.size() - 1, layout_.states.back().size(),
+                                static_cast<std::size_t>(array.offset), size * sizeof(float), row});
+      layout_.states.back().push_back(array.in_place ? 0 : reserve(2 * kTileRows * row));
+    }
     scratch = std::max(scratch, layer.scratch());
     if (node.sources.size() > 1) joined = std::max(joined, layer.padded_size(layer.inputs));
     if (layer.ahead) zeros = std::max(zeros, layer.ids().empty() ? layer.inputs : layer.ids().size());

@@ -11,7 +11,6 @@ namespace tidegate {
 // The offsets of the parts of a workspace, in floats.
 struct Layout {
   std::size_t input = 0;
-  std::vector<std::size_t> outputs;              // one per layer
   std::size_t joined = 0;                        // several sources of a layer, side by side
   std::vector<std::vector<std::size_t>> states;  // by layer and array; the spare buffer follows the array
   std::size_t scratch = 0;
@@ -35,11 +34,20 @@ struct Node {
   std::int32_t add = -1;              // an earlier node whose output is added to this one's; -1: none
   std::size_t begin = 0, end = 0;     // indices in Engine::delays_ of the delays of its input and its output
   std::size_t row = 0;                // floats from row to row of its output
+  std::size_t output = 0;             // where in a workspace its output is, in floats
+  bool reads_input = false;           // whether it reads the engine's input and nothing else
+  std::size_t source = 0, source_row = 0;  // of the node that alone it reads; source_row 0: anything else
   bool folded = false;                // merged into the node that reads it
 
   std::string name(std::size_t i) const { return "layer " + std::to_string(i) + " (" + layer->kind + ")"; }
 };
 constexpr std::int32_t kEngineInput = -1;
+
+// An array of a node's state that is copied from the block before a run.
+struct StateCopy {
+  std::size_t node, array, offset, bytes;  // offset: in the block, in bytes
+  std::size_t row;                         // floats from row to row in a workspace
+};
 
 // A column of ids that some layer reads, and the ids that it may have.
 struct IdColumn {
@@ -112,6 +120,7 @@ class Engine {
   const std::size_t state_bytes;
   const bool use_fused;
   std::vector<Node> nodes;
+  std::vector<StateCopy> state_copies;
   bool finished = false;
   bool ids = false;        // whether the input is int32 ids
   std::size_t inputs = 0;  // values in one entry of x: numbers, or columns of ids

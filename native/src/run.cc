@@ -73,16 +73,9 @@ void load_states(const Progress& progress, const Engine& engine, const Pass& pas
     if (from != workspace.block[r]) std::memcpy(workspace.block[r], from, engine.state_bytes);
     std::memcpy(&workspace.past_steps[r], from, 8);
     workspace.past_steps[r] += progress.sequences[r].late;
-    for (std::size_t i = 0; i < engine.nodes.size(); ++i) {
-      if (!pass.runs(engine.nodes[i])) continue;
-      const Layer& layer = *engine.nodes[i].layer;
-      for (std::size_t s = 0; s < layer.states.size(); ++s) {
-        if (layer.states[s].in_place) continue;
-        const auto size = static_cast<std::size_t>(layer.states[s].size);
-        std::memcpy(workspace.state[i][s] + r * layer.padded_size(size), from + layer.states[s].offset,
-                    size * sizeof(float));
-      }
-    }
+    for (const StateCopy& copy : engine.state_copies)
+      if (pass.runs(engine.nodes[copy.node]))
+        std::memcpy(workspace.state[copy.node][copy.array] + r * copy.row, from + copy.offset, copy.bytes);
   }
 }
 
@@ -100,8 +93,8 @@ MatrixView Engine::input_of(const Node& node, const Pass& pass, std::size_t item
   if (pass.absent(node)) return {memory + layout_.zeros, 0};
   const auto rows_of = [&](std::int32_t source) -> MatrixView {
     if (source == kEngineInput) return {x.data + node.first_column, x.ld};
-    const auto i = static_cast<std::size_t>(source);
-    return {memory + layout_.outputs[i], nodes[i].row};
+    const Node& read = nodes[static_cast<std::size_t>(source)];
+    return {memory + read.output, read.row};
   };
   if (node.sources.size() == 1) return rows_of(node.sources[0]);
   const std::size_t ld = node.layer->padded_size(node.layer->inputs);
@@ -140,13 +133,18 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
       if (node.folded || !pass.runs(node)) continue;
       const Layer& layer = *node.layer;
       const bool last = i + 1 == nodes.size();
-      out = last && in_place ? args.out + entry * outputs : memory + layout_.outputs[i];
+      out = last && in_place ? args.out + entry * outputs : memory + node.output;
       const Tile tile = {workspace.past_steps, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
-      layer.run(chunk, tile, input_of(node, pass, chunk.items, x, memory), out);
+      MatrixView rows = {memory + node.source, node.source_row};
+      if (pass.absent(node) || !(node.source_row || node.reads_input))
+        rows = input_of(node, pass, chunk.items, x, memory);
+      else if (node.reads_input)
+        rows = {x.data + node.first_column, x.ld};
+      layer.run(chunk, tile, rows, out);
       if (node.add >= 0)
         kernels.add(chunk.items, node.row, kBroadcastNone, {out, node.row},
-                    {memory + layout_.outputs[static_cast<std::size_t>(node.add)], node.row}, out, node.row);
+                    {memory + nodes[static_cast<std::size_t>(node.add)].output, node.row}, out, node.row);
     }
     if (has_outputs && !in_place) scatter(progress, chunk, outputs, out, output_row);
     progress.step += chunk.steps;

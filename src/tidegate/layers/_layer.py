@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ States = dict[str, tuple[Shape, Any]]  # name -> shape and first value, a number
 Step = Callable[..., tuple[Any, dict[str, Any]]]
 Source = int | str  # the index of an earlier node; or an input, "x", or one of its ports, "x.name"
 INPUT = "x"
+MOST_RECORDED = 512
+RECORDED: dict[tuple[Any, ...], tuple[dict[str, Tape], Program]] = {}  # class, step and options -> tapes, program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +176,21 @@ class Layer(ABC):
 
     @cached_property
     def program(self) -> Program:
-        """The step as operations, recorded from `step`. Raises CellError if the step cannot be recorded."""
-        inputs = self.vocabulary_size or self.input_width
-        states = {name: shape for name, (shape, _) in self.state().items()}
-        return lower(self.step, inputs, self.ids, self.shapes(), states)
+        """The step as operations, recorded from `step`. Raises CellError if the step cannot be recorded.
+
+        Recording takes longer than all else of loading a small model, so the latest programs are kept.
+        """
+        kind = type(self)
+        key = kind, kind.step, json.dumps(self.options(), sort_keys=True)
+        tapes, program = RECORDED.get(key, (None, None))
+        if program is None or tapes != self.tapes:
+            inputs = self.vocabulary_size or self.input_width
+            states = {name: shape for name, (shape, _) in self.state().items()}
+            program = lower(self.step, inputs, self.ids, self.shapes(), states)
+            if len(RECORDED) >= MOST_RECORDED:
+                RECORDED.clear()
+            RECORDED[key] = self.tapes, program
+        return program
 
     @cached_property
     def reshapes(self) -> bool:
