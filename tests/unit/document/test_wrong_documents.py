@@ -98,7 +98,7 @@ WRONG = [
     (put("graphs", "layers", "nodes", 0, "ids", 65), "layers[0]: ids is 65; expected an integer of 1 to 64"),
     (
         put("inputs", "x", "kind", "sound"),
-        "inputs.x.kind: is 'sound'; expected one of array, category, ids, series, text",
+        "inputs.x.kind: is 'sound'; expected one of array, category, ids",
     ),
     (
         put("inputs", "x", {"kind": "array", "features": 0}),
