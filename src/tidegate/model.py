@@ -179,8 +179,9 @@ class Model:
         return self._layers
 
     @property
-    def _first(self) -> Model:
-        return next(iter(self._levels.values())).model
+    def first(self) -> Model:
+        """The first graph alone, as a model of its own; a model of one graph is its own first."""
+        return next((level.model for level in self._levels.values()), self)
 
     @property
     def levels(self) -> Mapping[str, ModelLevel]:
@@ -243,7 +244,7 @@ class Model:
     @property
     def whole_window(self) -> str:
         """Why the layers cannot run step by step; "" if they can."""
-        return self._first.whole_window if self._levels else whole_window(self._layers)
+        return self.first.whole_window if self._levels else whole_window(self._layers)
 
     @property
     def look_ahead(self) -> int:
@@ -252,7 +253,7 @@ class Model:
         0 for layers that read whole rows. With a window, which the layers read as a whole at each push, no answer is
         late.
         """
-        return self._first.look_ahead if self._levels else look_ahead(self._layers)
+        return self.first.look_ahead if self._levels else look_ahead(self._layers)
 
     @property
     def sha256(self) -> str | None:

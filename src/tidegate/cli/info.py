@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Return versions, targets and threads of this installation."""
     from .. import _native
-    from ..runtime.compiled_model import resolve_threads
     from ..runtime.engine import resolve_target
+    from ..runtime.threads import resolve_threads
 
     return {
         "tidegate": package_version("tidegate"),

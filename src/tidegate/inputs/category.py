@@ -51,7 +51,11 @@ class CategoryInput(PlainInput):
         assert self.features is not None
         if not isinstance(x, str) or not x:
             raise DataError(f"{self.name} is {str(x)[:40]!r}; expected a name, a string that is not empty")
-        if len(x.encode("utf-8", "surrogatepass")) > MAX_NAME:
+        try:
+            size = len(x.encode())
+        except UnicodeEncodeError:
+            raise DataError(f"{self.name} is {x[:40]!r}, which has half of a surrogate pair; expected text") from None
+        if size > MAX_NAME:
             raise DataError(f"{self.name} has {len(x)} characters; at most {MAX_NAME} bytes of UTF-8 are allowed")
         names: list[str] = json.loads(state) if state else []
         if x not in names and len(names) < self.features - 1:

@@ -10,7 +10,7 @@ from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.layers.dense import Dense
 from tidegate.runtime import Predictor, Scores, compile
-from tidegate.runtime.compiled_model import resolve_threads
+from tidegate.runtime.threads import resolve_threads
 from tidegate.runtime.whole_inputs import split_batches
 from tidegate.verify.samples import sample
 
