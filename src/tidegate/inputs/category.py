@@ -41,6 +41,13 @@ class CategoryInput(PlainInput):
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "size": self.features}
 
+    def describe_rows(self) -> str:
+        assert self.features is not None
+        return (
+            f"1 at the number of the name and 0 elsewhere: names are counted from 0 as a stream meets them, and from "
+            f"{self.features - 1} on they share that number"
+        )
+
     @property
     def memory_bytes(self) -> int:
         assert self.features is not None

@@ -76,6 +76,11 @@ class Predictor:
         return next((list(output.labels) for output in outputs if output.labels is not None), None)
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The words for what can end in a stream, the innermost first: "message", and perhaps "conversation"."""
+        return self._compiled.levels
+
+    @property
     def threads(self) -> int:
         """How many threads batches and pools use."""
         return self._compiled.threads
