@@ -23,7 +23,7 @@ def describe_connections(model: Model) -> dict[str, list[str]]:
     for k, (name, one) in enumerate(graphs):
         above = graphs[k + 1] if k + 1 < len(graphs) else None
         notes = [
-            f"This is graph {k + 1} of {len(graphs)} of the model, {name}; each is exported alone, with hashes of its own."
+            f"This is graph {k + 1} of {len(graphs)} of the model, {name}; each is exported alone, with its own hashes."
         ]
         if k:
             below, level = graphs[k - 1][0], graphs[k - 1][1]
