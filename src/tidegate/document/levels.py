@@ -69,11 +69,15 @@ def graphs_entry(graphs: Mapping[str, GraphPlan]) -> Document:
 def read_sides(document: Document, tensors: Mapping[str, Array]) -> dict[str, Input]:
     """Check the names of a document with several graphs; return its side inputs by name. Raises ModelFileError."""
     check_names(document)
-    return {
+    sides = {
         name: input_room.parse(name, {k: v for k, v in entry.items() if k != "clock"}, tensors)
         for name, entry in document["inputs"].items()
         if name != INPUT
     }
+    if wrong := [name for name, side in sides.items() if not side.may_be_side]:
+        found = document["inputs"][wrong[0]]["kind"]
+        raise ModelFileError(f"inputs.{wrong[0]}.kind: is {show(found)}; a side input is one row of numbers, or a name")
+    return sides
 
 
 def read_all_outside(document: Document, sides: Mapping[str, Input]) -> dict[str, tuple[str, ...]]:

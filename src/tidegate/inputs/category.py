@@ -33,6 +33,7 @@ class CategoryInput(PlainInput):
 
     kind = "category"
     takes = "a name"
+    may_be_side = True
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(name)
