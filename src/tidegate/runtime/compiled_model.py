@@ -189,7 +189,7 @@ class CompiledModel:
 
     def read_counts(self, block: Bytes) -> list[int]:
         """Return how many steps each graph has had."""
-        return [read_step_count(block), *(read_step_count(block[graph.at]) for graph in self.upper)]
+        return [read_step_count(block), *[read_step_count(block, graph.at.start) for graph in self.upper]]
 
     def convert(self, convert_one: Any) -> Any:
         """Return what a function of an output gives: for the only output, or by name if there are several."""
@@ -329,7 +329,7 @@ class CompiledModel:
             raise StateError("the state has another shape: its arrays do not match its schema_hash")
         self.check_memories(state.block)
         for graph in self.upper:
-            if not 0 <= (count := read_step_count(state.block[graph.at])) <= MAX_STEPS:
+            if not 0 <= (count := read_step_count(state.block, graph.at.start)) <= MAX_STEPS:
                 raise StateError(f"the state's {graph.name}.steps is {count}; expected 0 to {MAX_STEPS}")
             graph.compiled.check_memories(state.block[graph.at])
         input_state = self.reader.from_bytes(state.input_state, state.steps)

@@ -24,6 +24,14 @@ LENGTH: Final = Struct("<I")
 Floats = npt.NDArray[np.float32]
 
 
+class Given(NamedTuple):
+    """What a side input was given: the value, the row of it, and what is remembered after it is read."""
+
+    value: Any
+    row: Floats
+    memory: Any
+
+
 class LevelState(NamedTuple):
     """What a stream remembers of its inputs. It never changes.
 
@@ -33,7 +41,7 @@ class LevelState(NamedTuple):
 
     first: Any
     memories: tuple[Any, ...]
-    given: tuple[Any, ...]
+    given: tuple[Given | None, ...]
 
 
 class Plan(NamedTuple):
@@ -67,9 +75,7 @@ class LevelInput:
         self.first = first
         self.sides = {name: side for name, side in model.inputs.items() if name != INPUT}
         self.clocks = {name: graphs.index(entries[name]["clock"]) for name in self.sides}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("pickle the model")
+        self._no_ticks = (False,) * (len(graphs) - 1)
 
     # ---- as of the input of a single graph
 
@@ -131,23 +137,29 @@ class LevelInput:
             if name not in self.sides:
                 raise DataError(describe_unknown_side(name, self.sides))
             i = list(self.sides).index(name)
-            self.read_side(i, value, state.memories[i])
-            value = value if isinstance(value, str) else np.asarray(value).tolist()
-            if given[i] is not None and given[i] != value:
+            own = self.read_side(i, value, state.memories[i])
+            before = given[i]
+            if before is not None and before.value != own.value:
                 word = self.levels[self.clocks[name] - 1]
                 raise DataError(
-                    f"{name} is {show(value)}, but {show(given[i])} was given before in the same {word}; end it first"
+                    f"{name} is {show(own.value)}, but {show(before.value)} was given before in the same {word}; end "
+                    "it first"
                 )
-            given[i] = value
+            given[i] = own
         return state._replace(given=tuple(given))
 
-    def read_side(self, i: int, value: Any, memory: Any) -> tuple[Floats, Any]:
-        """Return the row of what a side input was given, and what is remembered after it. Raises DataError."""
+    def read_side(self, i: int, value: Any, memory: Any) -> Given:
+        """Read what a side input is given. memory: what it remembers before. Raises DataError."""
         side = list(self.sides.values())[i]
         steps, memory = side.push(value, memory)
         if steps.number != 1:
             raise DataError(f"{side.name} has {steps.number} steps; expected one")
-        return steps.rows[0], memory
+        return Given(value if isinstance(value, str) else np.asarray(value).tolist(), steps.rows[0], memory)
+
+    def preview(self, state: LevelState, counts: list[int]) -> Plan:
+        """Return the plan of a piece that ends nothing."""
+        rows = {name: own.row for name, own in zip(self.sides, state.given, strict=True) if own is not None}
+        return Plan(0, self._no_ticks, rows, state, counts)
 
     def plan(self, state: LevelState, counts: list[int], ended: int) -> Plan:
         """Return what happens above the first graph when a piece ends so many levels, from the innermost on.
@@ -155,25 +167,26 @@ class LevelInput:
         state: after reading the piece. counts: how many steps each graph has had then. A graph ticks at the end of the
         one below unless that has had no step. Raises DataError if a graph ticks whose side input was not given.
         """
+        if not ended:
+            return self.preview(state, counts)
         counts, ticks = list(counts), list[bool]()
         for k in range(1, len(counts)):
             below = self.first.is_ready(counts[0]) if k == 1 else counts[k - 1] > 0
             ticks.append(ended >= k and below)
             counts[k] += ticks[-1]
-        rows, memories = dict[str, Floats](), list(state.memories)
+        memories = list(state.memories)
         for i, (name, k) in enumerate(self.clocks.items()):
-            if state.given[i] is not None:
-                rows[name], after = self.read_side(i, state.given[i], state.memories[i])
-                memories[i] = after if ticks[k - 1] else memories[i]
-            elif ticks[k - 1]:
+            own = state.given[i]
+            if ticks[k - 1] and own is None:
                 raise DataError(
                     f"the {self.levels[k - 1]} ends without {name!r}, which the model reads then; give {name!r} with "
                     "one of its pieces"
                 )
-        if ended:
-            state = self.reset(state._replace(memories=tuple(memories)), ended)
-            counts = [0 if k < ended else count for k, count in enumerate(counts)]
-        return Plan(ended, tuple(ticks), rows, state, counts)
+            if ticks[k - 1] and own is not None:
+                memories[i] = own.memory
+        rows = self.preview(state, counts).rows
+        state = self.reset(state._replace(memories=tuple(memories)), ended)
+        return Plan(ended, tuple(ticks), rows, state, [0 if k < ended else n for k, n in enumerate(counts)])
 
     # ---- saved states
 
@@ -181,7 +194,8 @@ class LevelInput:
         """Convert a state to bytes: each part behind its length. What was given is JSON."""
         parts = [self.first.to_bytes(state.first)]
         for side, memory, given in zip(self.sides.values(), state.memories, state.given, strict=True):
-            parts += [side.to_bytes(memory), json.dumps(given, ensure_ascii=False).encode()]
+            value = json.dumps(None if given is None else given.value, ensure_ascii=False)
+            parts += [side.to_bytes(memory), value.encode()]
         return b"".join(LENGTH.pack(len(part)) + part for part in parts)
 
     def from_bytes(self, data: bytes, count: int) -> LevelState:
@@ -189,15 +203,13 @@ class LevelInput:
         first, *others = split_parts(data, 1 + 2 * len(self.sides))
         state = self.start()._replace(first=self.first.from_bytes(first, count))
         memories = [side.from_bytes(one, 0) for side, one in zip(self.sides.values(), others[::2], strict=True)]
-        given = []
+        given = list[Given | None]()
         for i, (name, text) in enumerate(zip(self.sides, others[1::2], strict=True)):
             try:
                 value = json.loads(text.decode())
-                if value is not None:
-                    self.read_side(i, value, memories[i])
+                given.append(None if value is None else self.read_side(i, value, memories[i]))
             except (DataError, ValueError, RecursionError) as error:
                 raise StateError(f"what the state has of {name!r} does not fit this model: {error}") from error
-            given.append(value)
         return state._replace(memories=tuple(memories), given=tuple(given))
 
 

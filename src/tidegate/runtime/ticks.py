@@ -17,6 +17,7 @@ from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .kept_steps import WAITS_FOR_END
 from .level_input import LevelInput, LevelState, Plan
+from .state import read_step_count
 
 LOOKS_AHEAD: Final = "this model looks ahead within a message; this answer comes at its end"
 
@@ -58,16 +59,20 @@ def run_upper(compiled: CompiledModel, moments: Sequence[Moment]) -> list[list[T
         rows, ready = list[Floats](), list[int]()
         for i, moment in enumerate(moments):
             row, reason = make_row(compiled, k, moment, found[i])
-            found[i].append(Tick(np.zeros(graph.compiled.width, np.float32), moment.block[graph.at], reason))
             if row is not None:
                 rows.append(row)
                 ready.append(i)
+            else:
+                found[i].append(Tick(np.zeros(graph.compiled.width, np.float32), moment.block[graph.at], reason))
         if not ready:
             continue
-        blocks = np.stack([moments[i].block[graph.at] for i in ready])
-        values = step_rows(graph.compiled, blocks, np.stack(rows))
+        if len(ready) == 1:  # at once, as a push waits for it
+            blocks, x = moments[ready[0]].block[None, graph.at].copy(), rows[0][None]
+        else:
+            blocks, x = np.stack([moments[i].block[graph.at] for i in ready]), np.stack(rows)
+        values = step_rows(graph.compiled, blocks, x)
         for i, one, block in zip(ready, values, blocks, strict=True):
-            found[i][k] = Tick(one, block, "")
+            found[i].append(Tick(one, block, ""))
     return found
 
 
@@ -156,13 +161,13 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
     """
     reader, ended = compiled.reader, bool(reading.ended)
     assert isinstance(reader, LevelInput), "a model with several graphs"
-    _, *above = compiled.read_counts(block)
+    above = compiled.read_counts(block)[1:]
     firsts, moments = list[Answer](), list[Moment]()
     preview: Plan | None = None
     for steps, state in reading.parts:
         block, values, scaling = compiled.advance(block, values, steps, state.first)
-        count = compiled.read_counts(block)[0]
-        preview = preview or reader.plan(reading.state, [count, *above], 0)
+        count = read_step_count(block)
+        preview = preview or reader.preview(reading.state, [count, *above])
         if not per_step and ended and compiled.delay:
             continue
         if not (per_step and compiled.delay and count <= compiled.delay):
@@ -171,7 +176,7 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
             moments.append(Moment(block, values, find_reason(compiled, count, False), preview))
     if not ended:
         return Pushed(join_all(compiled, firsts, run_upper(compiled, moments)), block, values, reading.state)
-    state, count = reading.state, compiled.read_counts(block)[0]
+    state, count = reading.state, read_step_count(block)
     if compiled.delay:
         later = run_ends(compiled, block[None])[0]
         if per_step:
@@ -182,7 +187,7 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
     plan = reader.plan(state, [count, *above], reading.ended)
     last = Moment(block, values, find_reason(compiled, count, True), plan)
     if preview is None:
-        preview = reader.plan(state, [count, *above], 0)
+        preview = reader.preview(state, [count, *above])
     waiting = Moment(block, values, find_reason(compiled, count, False), preview)
     moments = [*moments[: len(firsts) - 1], *[waiting] * (len(firsts) - 1 - len(moments)), last]
     ticks = run_upper(compiled, moments)
@@ -203,7 +208,7 @@ def make_current_answer(compiled: CompiledModel, block: Bytes, values: Floats, s
         return make_answer(compiled, values, count[0], state, block)
     reader = compiled.reader
     assert isinstance(reader, LevelInput), "a model with several graphs"
-    moment = Moment(block, values, find_reason(compiled, count[0], False), reader.plan(state, count, 0))
+    moment = Moment(block, values, find_reason(compiled, count[0], False), reader.preview(state, count))
     first = make_answer(compiled, values, count[0], state.first, block)
     return join_answers(compiled, first, run_upper(compiled, [moment])[0])
 

@@ -62,7 +62,7 @@ def test_each_graph_is_a_model_of_its_own() -> None:
             "a side input is one row of numbers, or a name",
         ),
         ("inputs.speaker.size", 65, "inputs.speaker.size: is 65; expected an integer of 1 to 64"),
-        ("outputs.topic.from", "evening.2", "outputs.topic.from: is 'evening.2'; expected a node of a graph"),
+        ("outputs.more", {"from": "evening.2"}, "outputs.more.from: is 'evening.2'; expected a node of a graph"),
         ("state.bytes", 8, "state.bytes: is 8; the layers need"),
         ("check.talk", None, "check: the key 'talk' is missing"),
     ],
