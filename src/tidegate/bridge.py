@@ -93,6 +93,9 @@ def export(
 ) -> list[str]:
     """Export a model to another format; return the paths of the files written, `out` first.
 
+    A model of several graphs gives files for each, named after it: chat_words.c and chat_talk.c for chat.c. They say
+    what one reads of the other, and when.
+
     Args:
         model: a model with its check, a predictor, or the path of a model file.
         to: the name of a format, one of `tidegate.formats.names()`, such as "c".
@@ -112,14 +115,23 @@ def export(
     ['intent.c', 'intent.h']
     """
     from .formats import load, output_files, write
+    from .formats._levels import describe_connections, graph_path
 
     module = load(to)
     inputs = [model] if isinstance(model, str | os.PathLike) else []
-    for file in output_files(module, os.fspath(out)):
-        check(file, module.KIND, inputs, force)
-    loaded = as_model(model)
+    loaded, path = as_model(model), os.fspath(out)
+    graphs = {graph_path(path, name): (name, level.model) for name, level in loaded.levels.items()}
+    for one in graphs or [path]:
+        for file in output_files(module, one):
+            check(file, module.KIND, inputs, force)
     with lock(out):
-        return write(loaded, to, out, collect_answers(loaded), force, **options)
+        if not graphs:
+            return write(loaded, to, out, collect_answers(loaded), force, **options)
+        files, notes = list[str](), describe_connections(loaded)
+        for one, (name, graph) in graphs.items():
+            own = options | ({"name": f"{options['name']}_{name}"} if "name" in options else {})
+            files += write(graph, to, one, collect_answers(graph), force, notes[name], **own)
+        return files
 
 
 def collect_answers(model: Model) -> list[ExpectedValues]:

@@ -6,6 +6,7 @@ from typing import Final
 
 MAX_LAYERS: Final = 256
 MAX_SOURCES: Final = 64  # of a node
+MAX_LEVELS: Final = 4  # graphs that tick on each other
 MAX_TAPES: Final = 64
 MAX_WIDTH: Final = 1 << 20
 MAX_IDS: Final = 64  # of a step

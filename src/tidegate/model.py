@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,19 @@ HASHED_KEYS: Final = ("tapes", "inputs", "graphs", "outputs", "decoders")
 HASHED_KEYS_1: Final = ("tapes", "layers", "input", "labels")  # of format 1
 
 
+class ModelLevel(NamedTuple):
+    """A graph of a model that has several.
+
+    level: what its rows are: a message, a conversation. reads: what its input consists of, in order: nodes of the graph
+    below, at whose end it ticks, which are outputs there by these names; and side inputs. model: the graph alone, with
+    its own outputs.
+    """
+
+    level: str
+    reads: tuple[str, ...]
+    model: Model
+
+
 @final
 class Model:
     """A model: a document (docs/format.md) and the tensors that it names, validated and immutable.
@@ -51,6 +64,7 @@ class Model:
         "_hashes",
         "_inputs",
         "_layers",
+        "_levels",
         "_outputs",
         "_sha256",
         "_tapes",
@@ -118,7 +132,10 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes, self._layers, inputs, outputs = validate(self._document, tensors)
+        self._tapes, self._layers, inputs, outputs, levels = validate(self._document, tensors)
+        self._levels = {
+            name: ModelLevel(one.level, one.reads, Model(one.document, one.tensors)) for name, one in levels.items()
+        }
         self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
@@ -158,8 +175,18 @@ class Model:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers in order."""
+        """The layers in order; those of all graphs, one after another, if there are several."""
         return self._layers
+
+    @property
+    def first(self) -> Model:
+        """The first graph alone, as a model of its own; a model of one graph is its own first."""
+        return next((level.model for level in self._levels.values()), self)
+
+    @property
+    def levels(self) -> Mapping[str, ModelLevel]:
+        """The graphs by name, each as a model of its own, if there are several; empty for a model of one graph."""
+        return MappingProxyType(self._levels)
 
     @property
     def ports(self) -> dict[str, Any]:
@@ -217,7 +244,7 @@ class Model:
     @property
     def whole_window(self) -> str:
         """Why the layers cannot run step by step; "" if they can."""
-        return whole_window(self._layers)
+        return self.first.whole_window if self._levels else whole_window(self._layers)
 
     @property
     def look_ahead(self) -> int:
@@ -226,7 +253,7 @@ class Model:
         0 for layers that read whole rows. With a window, which the layers read as a whole at each push, no answer is
         late.
         """
-        return look_ahead(self._layers)
+        return self.first.look_ahead if self._levels else look_ahead(self._layers)
 
     @property
     def sha256(self) -> str | None:

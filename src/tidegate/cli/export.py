@@ -59,13 +59,34 @@ def run(args: argparse.Namespace) -> int:
     with error_context(args.model):
         files = export(args.model, args.to, out, force=args.force, **options)
     _console.allow_no_reader()
-    figures = module.report(model, files, **options) if hasattr(module, "report") else {}
-    figures = {**describe_rows(model), **figures}
+    if model.levels:
+        figures = describe_graphs(model, module, out, options)
+    else:
+        figures = describe_one(model, module, files, options)
     if args.json:
         _console.print_json({"file": args.model, "to": args.to, "files": files, **figures})
     else:
         print(format_written(files, figures))
     return 0
+
+
+def describe_one(model: Model, module: Any, files: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an export of one graph. files: that it has."""
+    figures = module.report(model, files, **options) if hasattr(module, "report") else {}
+    return {**describe_rows(model), **figures}
+
+
+def describe_graphs(model: Model, module: Any, out: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an export of several graphs, by the name of the graph."""
+    from ..formats import output_files
+    from ..formats._levels import describe_connections, graph_path
+
+    found: dict[str, Any] = {}
+    for name, notes in describe_connections(model).items():
+        own = options | ({"name": f"{options['name']}_{name}"} if "name" in options else {})
+        files = output_files(module, graph_path(out, name))
+        found[name] = {"notes": " ".join(notes), **describe_one(model.levels[name].model, module, files, own)}
+    return {"graphs": found}
 
 
 def describe_rows(model: Model) -> dict[str, str]:
@@ -92,7 +113,12 @@ def default_path(file: str, suffix: str) -> str:
 def format_written(files: list[str], figures: dict[str, Any]) -> str:
     """Format what was written, one line each."""
     rows = [("wrote", f"{file} ({format_size(os.path.getsize(file))})") for file in files]
-    for name, value in figures.items():
-        title = name.removesuffix("_bytes").replace("_", " ")
-        rows.append((title, format_size(value) if name.endswith("_bytes") else str(value)))
-    return format_pairs(rows)
+    for graph, own in figures.get("graphs", {}).items():
+        rows += [(f"{graph}, {title}", text) for title, text in format_figures(own)]
+    return format_pairs(rows + format_figures({k: v for k, v in figures.items() if k != "graphs"}))
+
+
+def format_figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Format figures as lines of title and text."""
+    titles = {name: name.removesuffix("_bytes").replace("_", " ") for name in figures}
+    return [(titles[k], format_size(v) if k.endswith("_bytes") else str(v)) for k, v in figures.items()]

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Return versions, targets and threads of this installation."""
     from .. import _native
-    from ..runtime.compiled_model import resolve_threads
     from ..runtime.engine import resolve_fused, resolve_target
+    from ..runtime.threads import resolve_threads
 
     return {
         "tidegate": package_version("tidegate"),
@@ -97,17 +97,20 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     """Return what is in a model file and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
-    (source,) = model.inputs.values()
+    source, *sides = model.inputs.values()
+    graphs = describe_graphs(predictor)
     return {
         "task": document["task"]["kind"],
         "options": document["task"]["options"],
         "input": describe_entry(source),
+        **({"side_inputs": {side.name: describe_entry(side) for side in sides}} if sides else {}),
         "labels": model.labels,
         "multi_label": model.multi_label,
-        "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
+        "layers": [layer for graph in graphs for layer in graph["layers"]],
+        **({"graphs": graphs} if model.levels else {}),
         "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
-        "memory_bytes": source.memory_bytes,
+        "memory_bytes": source.memory_bytes + sum(side.memory_bytes for side in sides),
         "output_bytes": predictor.output_bytes,
         "kept_bytes": predictor.kept_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
@@ -129,8 +132,25 @@ def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
             yield name, model.tensors[name]
 
 
-def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
-    """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
+def describe_graphs(predictor: Predictor) -> list[dict[str, Any]]:
+    """Describe each graph: its name, what a row of it is, when it ticks, what it reads, its state and its layers."""
+    from ..document.graph import GRAPH
+    from ..document.levels import MESSAGE
+    from ..layers import INPUT
+
+    model, fused, start, clock = predictor.model, set(predictor.fused_layers), 0, INPUT
+    graphs = {name: (one.level, one.reads, one.model) for name, one in model.levels.items()}
+    found = []
+    for name, (level, reads, graph) in (graphs or {GRAPH: (MESSAGE, (), model)}).items():
+        layers = [describe_layer(i, graph, start + i in fused) for i in range(len(graph.layers))]
+        facts = {"name": name, "level": level, "clock": clock, "reads": list(reads) or [INPUT]}
+        found.append({**facts, "state_bytes": graph.state_bytes, "layers": layers})
+        start, clock = start + len(layers), f"{name}.end"
+    return found
+
+
+def describe_layer(i: int, model: Model, is_fused: bool) -> dict[str, Any]:
+    """Describe a layer of a model with one graph: kind, sizes, parameters, bytes of state, and what executes it."""
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     sources = "" if layer.sources is None else f", from {', '.join(map(str, layer.sources))}"
@@ -139,14 +159,14 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
         "what": layer.describe() + sources + ("" if layer.add is None else f", plus layer {layer.add}"),
         "parameters": sum(values.size for values in layer.select(model.tensors).values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
-        "runs_as": "kernel" if i in predictor.fused_layers else "operations",
+        "runs_as": "kernel" if is_fused else "operations",
     }
 
 
 def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
     """Format the facts about a model for people. width: of the terminal."""
     several = ", any number per row" if facts["multi_label"] else ""
-    (source,) = model.inputs.values()
+    source, *sides = model.inputs.values()
     summary = format_pairs(
         [
             ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
@@ -154,7 +174,9 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
             ("labels", format_names(facts["labels"] or [], several)),
             *((name, format_names(output.labels or [])) for name, output in model.outputs.items() if output.per_step),
             *(source.describe() or [("input", format_value(describe_entry(source)))]),
+            *((side.name, f"{format_value(describe_entry(side))}, a side input") for side in sides),
             *(line for output in model.outputs.values() for line in output.describe()),
+            *([("levels", ", ".join(one["level"] for one in facts["graphs"]))] if model.levels else []),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
             ("streams", facts["streams"] + describe_delay(facts["look_ahead"])),
@@ -165,13 +187,30 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
         ],
         width,
     )
+    tables = [format_layers(one["layers"], width, format_graph(one)) for one in facts.get("graphs", ())]
+    layers = tables or [format_layers(facts["layers"], width)]
+    origin = [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])]
+    return "\n\n".join([summary, *layers, *([format_pairs(origin, width)] if origin else [])])
+
+
+def format_layers(layers: list[dict[str, Any]], width: int, title: str = "") -> str:
+    """Format the layers of a graph as a table below its title."""
     rows = [
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
-        for i, one in enumerate(facts["layers"])
+        for i, one in enumerate(layers)
     ]
-    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3, width=width)
-    origin = [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])]
-    return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
+    table = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3, width=width)
+    return f"{title}\n{table}" if title else table
+
+
+def format_graph(graph: dict[str, Any]) -> str:
+    """Say of a graph when it ticks and what it reads."""
+    clock = str(graph["clock"])
+    when = f"the end of {clock.removesuffix('.end')}" if clock.endswith(".end") else "a step of the input"
+    return (
+        f"graph {graph['name']}, of a {graph['level']}: ticks at {when}, reads {', '.join(graph['reads'])}; "
+        f"{graph['state_bytes']:,} bytes of state"
+    )
 
 
 def describe_streams(keeps: int) -> str:

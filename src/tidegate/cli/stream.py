@@ -16,6 +16,14 @@ An event can also have:
   "series": "a"  name of the series, if the model scales each series by its own
                  statistics and the stream's id is not that name
 
+In a model of conversations, "end": true ends a message, and "end":
+"conversation" the conversation too. What the model reads at the end of a
+message, such as who speaks, has a key of its own, in any event of the message:
+
+  {"stream": id, "text": "...", "speaker": "ann", "end": true}
+
+Until a message ends, the result about the conversation is a preview.
+
 A result has "label" and "score"; if there can be several labels, also "labels",
 those with a score of at least 0.5. A forecaster gives "forecast", the median of
 each step ahead by column, and "quantiles". A tagger gives "tags" and "scores".
@@ -33,10 +41,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import strictjson
-from ..errors import DataError, TidegateError, error_context
+from ..errors import DataError, OptionError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
 from ._parser import FilePath, Parser
@@ -96,20 +104,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Streams:
-    """A pool of the streams that are open: one per id, forgotten when its message ends.
+    """A pool of the streams that are open: one per id, forgotten when its message ends, or its conversation.
 
-    Memory grows only with the number of open messages.
+    Memory grows only with the number of open messages or conversations.
     """
 
     def __init__(self, predictor: Predictor, all_scores: bool = False, per_step: bool = False) -> None:
-        (source,) = predictor.model.inputs.values()
+        source, *sides = predictor.model.inputs.values()
         self.source, self.pool, self.predictor = source, predictor.pool(), predictor
+        self.format = EventFormat(source, tuple(side.name for side in sides), predictor.levels)
+        if taken := [name for name in self.format.sides if name in (*KEYS, source.event_key)]:
+            raise OptionError(f"the side input {taken[0]!r} has the name of another key of an event; rename it")
         self.all_scores, self.per_step = all_scores, per_step
         self.series: dict[str | int, str | None] = {}  # of each open stream
 
     def handle(self, line: bytes) -> dict[str, Any]:
         """Push the event of a line into its stream and return the result. Raises DataError for a bad event."""
-        event = parse_event(line, self.source)
+        event = parse_event(line, self.format)
         id, end = event["stream"], event.get("end", False)
         series, is_new = self.series_name(event), id not in self.series
         if not is_new and series != self.series[id]:
@@ -123,7 +134,7 @@ class Streams:
                 self.pool.forget(id)
             raise
         self.series[id] = series
-        if end:
+        if end and (len(self.predictor.levels) == 1 or end == self.predictor.levels[-1]):
             self.pool.forget(id)
             del self.series[id]
         return result
@@ -131,22 +142,25 @@ class Streams:
     def push(self, event: dict[str, Any]) -> dict[str, Any]:
         """Push an event into the pool and return its result."""
         id, end = event["stream"], event.get("end", False)
-        piece = event.get(self.source.event_key)
+        piece, sides = event.get(self.source.event_key), self.sides_of(event)
         result: dict[str, Any] = {key: event[key] for key in ("stream", "seq") if key in event}
         if self.per_step:
-            keeps = self.predictor.model.keeps > 0
-            before = self.end_whole(event) if keeps and end else self.pool.scores(id)
+            is_whole = end and (self.predictor.model.keeps > 0 or len(self.predictor.levels) > 1)
+            before = self.end_whole(event) if is_whole else self.pool.scores(id)
             if piece is None:
-                steps = self.pool.end(id, per_step=True)
+                steps = self.pool.end(id, True, end, sides)
             else:
-                steps = self.pool.push_one(id, piece, end, event.get("time"), per_step=True)
-            if steps and not keeps:
+                steps = self.pool.push_one(id, piece, end, event.get("time"), per_step=True, sides=sides)
+            if steps and not is_whole:
                 result |= self.describe(steps[-1])
             else:
                 result |= self.describe(before if end else self.pool.scores(id))
             result["steps"] = [self.describe(one) for one in steps]
         else:
-            answer = self.pool.end(id) if piece is None else self.pool.push_one(id, piece, end, event.get("time"))
+            if piece is None:
+                answer = self.pool.end(id, False, end, sides)
+            else:
+                answer = self.pool.push_one(id, piece, end, event.get("time"), False, sides)
             result |= self.describe(answer)
         return {**result, "final": True} if end else result
 
@@ -154,8 +168,12 @@ class Streams:
         """Return the answer about the whole message that an event ends, and leave the stream in the pool as it is."""
         stream = self.predictor.stream(self.series_name(event))
         stream.restore(self.pool.state(event["stream"]))
-        piece = event.get(self.source.event_key)
-        return stream.end() if piece is None else stream.push(piece, True, event.get("time"))
+        piece, end, sides = event.get(self.source.event_key), event["end"], self.sides_of(event)
+        return stream.end(end, sides) if piece is None else stream.push(piece, end, event.get("time"), sides=sides)
+
+    def sides_of(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return an event's side inputs; None for an event without any."""
+        return {name: event[name] for name in self.format.sides if name in event} or None
 
     def describe(self, answer: Answer) -> dict[str, Any]:
         """Return an answer for JSON, with the number of its step if answers are late."""
@@ -170,8 +188,16 @@ class Streams:
         return str(name) if name is not None else None
 
 
-def parse_event(line: bytes, source: Input) -> dict[str, Any]:
-    """Parse a line and check its event. source: the model's input. Raises DataError."""
+class EventFormat(NamedTuple):
+    """What an event can have: pieces of an input, the names of side inputs, and words for the levels that end."""
+
+    source: Input
+    sides: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+
+
+def parse_event(line: bytes, format: EventFormat) -> dict[str, Any]:
+    """Parse a line and check its event. Raises DataError."""
     check_line(line)
     try:
         event = json.loads(
@@ -187,18 +213,21 @@ def parse_event(line: bytes, source: Input) -> dict[str, Any]:
         raise DataError("an integer has too many digits") from error
     if not isinstance(event, dict):
         raise DataError(f"expected a JSON object, found {type(event).__name__}")
-    keys = dict.fromkeys((*KEYS, source.event_key, *source.event_options))
+    source = format.source
+    keys = dict.fromkeys((*KEYS, source.event_key, *source.event_options, *format.sides))
     for key in event:
         if key not in keys:
             raise DataError(f"unknown key {key!r}; an event has {', '.join(keys)}")
-    check_event(event, source)
-    if "x" in event and (b"true" in line or b"false" in line) and contains_boolean(event["x"]):
-        raise DataError("'x' contains true or false; expected numbers; send 1 or 0 instead")
+    check_event(event, format)
+    for key in ("x", *format.sides) if b"true" in line or b"false" in line else ():
+        if contains_boolean(event.get(key)) and (key == "x" or isinstance(event[key], list)):
+            raise DataError(f"{key!r} contains true or false; expected numbers; send 1 or 0 instead")
     return event
 
 
-def check_event(event: dict[str, Any], source: Input) -> None:
+def check_event(event: dict[str, Any], format: EventFormat) -> None:
     """Raise DataError for a key of the wrong type, or if there is nothing to score."""
+    source = format.source
     if "stream" not in event:
         raise DataError("the event has no 'stream', the id of its stream")
     key_types = (
@@ -213,8 +242,10 @@ def check_event(event: dict[str, Any], source: Input) -> None:
             raise DataError(f"{key!r} is {event[key]!r}; expected {expected}")
     if isinstance(event["stream"], str) and not is_encodable(event["stream"]):
         raise DataError(f"'stream' is {event['stream']!r}, which contains half a surrogate pair; expected text")
-    if not isinstance(event.get("end", False), bool):
-        raise DataError(f"'end' is {event['end']!r}; expected true or false")
+    end = event.get("end", False)
+    if not isinstance(end, bool) and end not in format.levels:
+        words = f", {' or '.join(map(repr, format.levels))}" if len(format.levels) > 1 else ""
+        raise DataError(f"'end' is {end!r}; expected true or false{words}")
     piece = source.event_key
     for key in PIECES:
         if key != piece and key in event:

@@ -6,7 +6,8 @@ seed, and the output of a float64 reference. The largest error of each target is
 compared to a proven bound on rounding errors, over the whole input and, for
 targets that run step by step, at each step. With bfloat16 weights the reference
 uses the rounded weights; a line below the table says how far rounding moves the
-outputs.
+outputs. Of a model with several graphs, such as messages in conversations, each
+is verified.
 
 Some models, such as chaotic ones, amplify rounding errors so much that no bound
 on the whole exists. A target is then ok if each step is right; a target that
@@ -84,7 +85,11 @@ def exit_code(results: list[Result]) -> int:
 def format_report(results: list[Result], width: int) -> str:
     """Format the results as a table of targets and a summary. width: of the terminal."""
     head = ["target", "path", "largest error", "bound", "of bound", "in pieces", "verdict"]
-    rows = format_table(head, map(format_row, results), left=2, words_last=True, width=width)
+    lines, left = list(map(format_row, results)), 2
+    if any(result.graph for result in results):
+        head, left = ["graph", *head], 3
+        lines = [[result.graph, *line] for result, line in zip(results, lines, strict=True)]
+    rows = format_table(head, lines, left=left, words_last=True, width=width)
     ran = sum(result.ran for result in results)
     wrong, undecided = (sum(result.ok is verdict for result in results) for verdict in (False, None))
     summary = f"{wrong} wrong" if wrong or undecided else "all within their bounds"

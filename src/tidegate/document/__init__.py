@@ -6,7 +6,6 @@ expected.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -14,56 +13,53 @@ from typing import Any, Final, NamedTuple
 from .. import inputs as input_room
 from .. import outputs as output_room
 from ..errors import CellError, ModelFileError, OptionError, error_context
-from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
+from ..expect import check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
-from ..layers import INPUT, Layer, Source, name_states, output_delays, parse, whole_window
+from ..layers import INPUT, Layer, Source, output_delays, parse
 from ..limits import (
-    MAX_CHECK_BYTES,
-    MAX_CHECK_STEPS,
     MAX_LAYERS,
     MAX_LOOK_AHEAD,
     MAX_OUTPUTS,
-    MAX_STATE_BYTES,
     MAX_STEP_NUMBERS,
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
 )
 from ..outputs.base import Output
-from ..strictjson import canonical, show
+from ..strictjson import show
 from ..tape import MAX_OPERATIONS, Tape
 from ..tensors import Array
 from . import baselines
+from .assembling import FORMAT as FORMAT
+from .assembling import KEYS
+from .assembling import assemble as assemble
+from .assembling import assemble_levels as assemble_levels
 from .graph import (
-    GRAPH,
     check_ids,
     check_names,
     describe_sources,
     input_width,
     join_outputs,
-    make_nodes,
     read_layers,
     read_output_nodes,
     read_sources,
     with_sources,
 )
-from .streams import check_streams
+from .levels import (
+    Level,
+    has_levels,
+    join_states,
+    read_all_outside,
+    read_sides,
+    split_graph,
+    split_tensors,
+)
+from .self_check import check_self_check
+from .state import check_state, count_floats, is_same_json
+from .state import state_schema as state_schema
+from .streams import check_streams, steps_at_once
 from .streams import streams_entry as streams_entry
 from .upgrade import read_format
 
-FORMAT: Final = 2
-KEYS: Final = (
-    "format",
-    "task",
-    "inputs",
-    "graphs",
-    "outputs",
-    "decoders",
-    "tapes",
-    "state",
-    "streams",
-    "provenance",
-    "check",
-)
 UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
 
 Document = dict[str, Any]
@@ -71,12 +67,16 @@ Tapes = dict[str, Tape]
 
 
 class Parts(NamedTuple):
-    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name."""
+    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name.
+
+    levels: its graphs by name, each as a model of its own, if there are several; then `layers` has those of all.
+    """
 
     tapes: Tapes
     layers: tuple[Layer, ...]
     inputs: dict[str, Input]
     outputs: dict[str, Output]
+    levels: dict[str, Level]
 
 
 def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
@@ -92,8 +92,59 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     """
     read_format(document, FORMAT)
     check_keys("the document", document, *KEYS)
-    tapes = _check_tapes(document["tapes"])
     _check_task(document["task"])
+    return _validate_levels(document, tensors) if has_levels(document) else _validate_graph(document, tensors)
+
+
+def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
+    """Do `validate` for a document with several graphs: check each as a model of its own, and then what joins them."""
+    check_keys("decoders", document["decoders"])
+    check_object("outputs", document["outputs"])
+    check_object("tapes", document["tapes"])
+    sides = read_sides(document, tensors)
+    reads = read_all_outside(document, sides)
+    singles: dict[str, Document] = {}
+    parts: dict[str, Parts] = {}
+    widths = {name: side.features or 0 for name, side in sides.items()}
+    for name, outside in reads.items():
+        entry = document["inputs"][INPUT]
+        if outside:
+            entry = {"kind": "array", "features": sum(widths[one] for one in outside)}
+        singles[name] = split_graph(document, name, entry, reads)
+        with error_context(f"graphs.{name}"):
+            parts[name] = _validate_graph(singles[name], tensors, is_part=True)
+            if outside and not steps_at_once(parts[name].layers):
+                raise ModelFileError("reads whole rows or looks ahead, which a graph that ticks on another cannot")
+        widths |= {one: output.width for one, output in parts[name].outputs.items()}
+    if document["check"] is not None:
+        check_keys("check", document["check"], *reads)
+    split = split_tensors(singles, tensors)
+    for name, one in singles.items():
+        with error_context(f"graphs.{name}"):
+            _validate_graph(one, split[name])
+    first = next(iter(singles.values()))
+    if not is_same_json(document["streams"], first["streams"]):
+        raise ModelFileError(f"streams: is {show(document['streams'])}; expected {show(first['streams'])}")
+    check_state(document["state"], join_states(singles))
+    if unknown := sorted(set(document["outputs"]).difference(*(part.outputs for part in parts.values()))):
+        found = document["outputs"][unknown[0]]
+        raise ModelFileError(f"outputs.{unknown[0]}.from: is {show(found.get('from'))}; expected a node of a graph")
+    graphs = document["graphs"]
+    return Parts(
+        {key: tape for part in parts.values() for key, tape in part.tapes.items()},
+        tuple(layer for part in parts.values() for layer in part.layers),
+        {**next(iter(parts.values())).inputs, **sides},
+        {key: part.outputs[key] for key in document["outputs"] for part in parts.values() if key in part.outputs},
+        {name: Level(graphs[name]["level"], reads[name], singles[name], split[name]) for name in reads},
+    )
+
+
+def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: bool = False) -> Parts:
+    """Do `validate` for a document with one graph.
+
+    is_part: fill in its state and what says whether it streams; its tensors may be more than it uses.
+    """
+    tapes = _check_tapes(document["tapes"])
     check_names(document)
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
@@ -105,9 +156,13 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
     feeds_back = any(output.feeds_back for output in outputs.values())
+    if is_part:
+        document["state"] = state_schema(layers)
+        document["streams"] = streams_entry(layers, source.rows is not None, feeds_back)
+        return Parts(tapes, layers, {INPUT: source}, outputs, {})
     numbers = source.ids if source.features is None else source.features
     check_streams(document["streams"], layers, source.rows is not None, feeds_back, numbers)
-    _check_state(document["state"], state_schema(layers))
+    check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
         raise ModelFileError(
@@ -115,81 +170,9 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
             "'baseline.' for baselines, as no output depends on them; rename it"
         )
     used |= baselines.check(document["provenance"], tensors)
-    counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
-    _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
-    return Parts(tapes, layers, {INPUT: source}, outputs)
-
-
-def assemble(
-    kind: str,
-    options: dict[str, Any],
-    inputs: Mapping[str, Any],
-    layers: Sequence[Layer],
-    outputs: Mapping[str, Any],
-    provenance: dict[str, Any],
-) -> Document:
-    """Make the document of a model, with its state, and without a check.
-
-    kind, options: of the task. inputs, outputs: entries by name; an output without `from` is of the last node. layers:
-    the nodes of the model's graph, in order.
-
-    >>> entry = output_room.make_entry(None, "")
-    >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
-    >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {})
-    >>> document["graphs"]["layers"]["nodes"]
-    [{'layer': 'softmax', 'from': ['x'], 'size': 2, 'tensors': {}}]
-    >>> document["outputs"]["values"]["from"]
-    'layers.0'
-    """
-    entries = {name: {"from": f"{GRAPH}.{len(layers) - 1}", **entry} for name, entry in outputs.items()}
-    joined, _ = join_outputs(layers, read_output_nodes(entries, layers).values())
-    return {
-        "format": FORMAT,
-        "task": {"kind": kind, "options": options},
-        "inputs": dict(inputs),
-        "graphs": {GRAPH: {"clock": INPUT, "nodes": make_nodes(layers)}},
-        "outputs": entries,
-        "decoders": {},
-        "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
-        "state": state_schema(joined),
-        "streams": streams_entry(
-            joined, input_room.starts_anew(inputs[INPUT]), any(map(output_room.feeds_back, outputs.values()))
-        ),
-        "provenance": provenance,
-        "check": None,
-    }
-
-
-def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
-    """Lay out the state of layers, as in the key `state`: {"bytes": size of the block, "arrays": [...]}.
-
-    The arrays are sorted by offset. Layers of which one needs whole rows have no state but `steps`. Raises:
-    ModelFileError if the layers together carry over 16 MiB from step to step.
-
-    >>> state_schema([parse("pool", {"size": 2, "over": ["max"]}, 2, {})])["arrays"][1]
-    {'name': 'layers.0.max', 'dtype': 'float32', 'shape': [2], 'offset': 8, 'fill': '-inf'}
-    """
-    arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
-    offset = 8
-    for i, layer in enumerate(layers):
-        for name, (shape, fill) in name_states(i, layer.carried()).items():
-            arrays.append(
-                {
-                    "name": name,
-                    "dtype": "float32",
-                    "shape": list(shape),
-                    "offset": offset,
-                    "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
-                }
-            )
-            offset += 4 * math.prod(shape)
-    if offset > MAX_STATE_BYTES:
-        raise ModelFileError(
-            f"state: the layers carry {offset} bytes from step to step; at most {MAX_STATE_BYTES} are allowed"
-        )
-    if whole_window(layers):
-        arrays, offset = arrays[:1], 8
-    return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
+    counts = {"output": width, "state": count_floats(document["state"]["arrays"])}
+    _refuse_unused_tensors(tensors, used | check_self_check(document["check"], counts, tensors))
+    return Parts(tapes, layers, {INPUT: source}, outputs, {})
 
 
 @contextmanager
@@ -306,62 +289,6 @@ def _parse_outputs(
 def _refuse_unused_tapes(layers: Sequence[Layer], tapes: Tapes) -> None:
     if unused := sorted(set(tapes).difference(*(layer.tapes for layer in layers))):
         raise ModelFileError(f"tapes.{show(unused[0])}: no layer uses it; remove it")
-
-
-def _check_state(value: Any, computed: dict[str, Any]) -> None:
-    check_keys("state", value, "bytes", "arrays")
-    check_list("state.arrays", value["arrays"], 1, len(computed["arrays"]) + MAX_LAYERS)
-    for i, array in enumerate(computed["arrays"]):
-        if i >= len(value["arrays"]) or not _is_same_json(value["arrays"][i], array):
-            found = show(value["arrays"][i], 200) if i < len(value["arrays"]) else "missing"
-            raise ModelFileError(f"state.arrays[{i}]: is {found}; the layers need {show(array, 200)}")
-    if len(value["arrays"]) > len(computed["arrays"]):
-        raise ModelFileError(
-            f"state.arrays: has {len(value['arrays'])} entries; the layers need {len(computed['arrays'])}"
-        )
-    if not _is_same_json(value["bytes"], computed["bytes"]):
-        raise ModelFileError(f"state.bytes: is {show(value['bytes'])}; the layers need {computed['bytes']}")
-
-
-def _is_same_json(a: Any, b: Any) -> bool:
-    """Compare two values as JSON text: like the hashes, this tells 1 from 1.0 and from True."""
-    return canonical(a) == canonical(b)
-
-
-def _count_floats(arrays: list[dict[str, Any]]) -> int:
-    return sum(math.prod(array["shape"]) for array in arrays if array["dtype"] == "float32")
-
-
-def _check_self_check(value: Any, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> set[str]:
-    """Check the key `check` and return the names of its tensors.
-
-    counts: how many numbers an output and a state have, before the check's stride.
-    """
-    if value is None:
-        return set()
-    check_keys("check", value, "seed", "stride", "cases")
-    check_integer("check.seed", value["seed"], 0, (1 << 63) - 1)
-    check_integer("check.stride", value["stride"], 1, MAX_STATE_BYTES)
-    check_list("check.cases", value["cases"], 1, 64)
-    names: list[str] = []
-    for i, case in enumerate(value["cases"]):
-        with error_context(f"check.cases[{i}]"):
-            names += _check_case(case, value["stride"], counts, tensors)
-    if len(set(names)) != len(names):
-        raise ModelFileError("check.cases: a tensor appears twice; each output and each state needs its own")
-    if (total := sum(tensors[name].nbytes for name in names)) > MAX_CHECK_BYTES:
-        raise ModelFileError(f"check: its tensors have {total} bytes; at most {MAX_CHECK_BYTES} are allowed")
-    return set(names)
-
-
-def _check_case(case: Any, stride: int, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> list[str]:
-    check_keys("a case", case, "steps", "output", "state")
-    check_integer("steps", case["steps"], 1, MAX_CHECK_STEPS)
-    for key, count in counts.items():
-        check_tensor(key, case[key], tensors, "F64", (-(-count // stride),))
-        if not case[key].startswith("check."):
-            raise ModelFileError(f"{key}: the name of tensor {show(case[key])} must start with 'check.'")
-    return [case["output"], case["state"]]
 
 
 def _refuse_unused_tensors(tensors: Mapping[str, Array], used: set[str]) -> None:

@@ -34,12 +34,11 @@ def check_names(document: Document) -> None:
         raise ModelFileError(f"graphs.{GRAPH}.clock: is {show(graph['clock'])}; expected {INPUT!r}, the input")
     check_list(f"graphs.{GRAPH}.nodes", graph["nodes"], 1, MAX_LAYERS)
     for i, node in enumerate(graph["nodes"]):
-        check_node(i, node)
+        check_node(i, node, f"{GRAPH}[{i}]")
 
 
-def check_node(i: int, node: Any) -> None:
+def check_node(i: int, node: Any, place: str) -> None:
     """Check the kind and the sources of a node: earlier nodes, or the input."""
-    place = f"{GRAPH}[{i}]"
     check_object(place, node)
     for key in ("layer", "from"):
         if key not in node:

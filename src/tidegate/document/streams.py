@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ModelFileError
 from ..expect import check_integer, check_keys, check_object, check_text
-from ..layers import Layer, whole_window
+from ..layers import Layer, look_ahead, whole_window
 from ..limits import KEPT_STEPS, MAX_STATE_BYTES
 from ..strictjson import show
 
@@ -29,6 +29,11 @@ def streams_entry(layers: Sequence[Layer], starts_anew: bool = False, feeds_back
     if reason and feeds_back:
         return {"yes": False, "because": reason}
     return {"yes": True, "keeps": min(KEPT_STEPS, most_kept(layers[0].input_width))} if reason else {"yes": True}
+
+
+def steps_at_once(layers: Sequence[Layer]) -> bool:
+    """Return whether a step of these layers has its answer at once."""
+    return not whole_window(layers) and not look_ahead(layers)
 
 
 def most_kept(numbers: int) -> int:

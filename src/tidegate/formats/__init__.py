@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ..model import Model
 __all__ = ["ExpectedValues", "load", "names", "output_files", "write"]
 
 FOLDER = os.path.dirname(__file__)
-COMMON = ("model", "out", "expected", "force")  # arguments of every format
+COMMON = ("model", "out", "expected", "force", "notes")  # arguments of every format
 Float = npt.NDArray[np.float64]
 
 
@@ -67,12 +68,13 @@ def write(
     out: str | os.PathLike[str],
     expected: list[ExpectedValues] | None = None,
     force: bool = False,
+    notes: Sequence[str] = (),
     **options: Any,
 ) -> list[str]:
     """Write a model in a format; return the files written, `out` first.
 
     expected: the values of the check, one for each case, for a format with a self-test. force: replace files that the
-    format did not write. options: the format's own.
+    format did not write. notes: sentences that the file has for people who use it. options: the format's own.
 
     Raises: OptionError for an unknown format or option, an invalid value, or a file that may not be replaced;
     ModelFileError for a model that the format cannot represent; TidegateError if the files cannot be written.
@@ -81,5 +83,5 @@ def write(
     known = [name for name in inspect.signature(module.export).parameters if name not in COMMON]
     if unknown := sorted(set(options) - set(known)):
         raise OptionError(f"unknown option {unknown[0]!r}; {to} has {', '.join(known) or 'none'}")
-    files: list[str] = module.export(model, os.fspath(out), expected, force, **options)
+    files: list[str] = module.export(model, os.fspath(out), expected, force, notes=notes, **options)
     return files

@@ -28,6 +28,7 @@ class ArrayInput(PlainInput):
 
     kind = "array"
     takes = "numbers"
+    may_be_side = True
     features: int
 
     def __init__(self, name: str, features: int) -> None:

@@ -78,6 +78,7 @@ class Input(ABC):
     empty: ClassVar[str] = "no step"  # says in messages what an empty one has
     event_key: ClassVar[str] = "x"  # where an event of `tidegate stream` has its piece
     event_options: ClassVar[tuple[str, ...]] = ()  # what else such an event can have
+    may_be_side: ClassVar[bool] = False  # whether it gives one row of numbers, as a side input does
     features: int | None = None
     size: int = 0
     ids: int = 1

@@ -39,8 +39,8 @@ def make_answer(
         if count > late:
             return make_answers(compiled, values, state, block, "", scaling, None).at_step(count - 1 - late)
         reason = explain_wait(late + 1 - count, compiled.look_ahead)
-    if compiled.output is not None and all_values is None and not compiled.output.scales and not compiled.memories:
-        return compiled.output.answer(values, NO_CONTEXT, reason)  # at once, as a push waits for it
+    if compiled.plain_output is not None and all_values is None:
+        return compiled.plain_output.answer(values, NO_CONTEXT, reason)  # at once, as a push waits for it
     return make_answers(compiled, values, state, block, reason, scaling, all_values)
 
 

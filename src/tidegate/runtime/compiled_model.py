@@ -2,61 +2,56 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _native
+from ..document.graph import GRAPH
 from ..errors import DataError, OptionError, StateError, error_context
-from ..inputs.base import Steps
+from ..inputs.base import Input, Steps
 from ..model import Model
 from .engine import resolve_target
 from .kept_steps import KeptSteps
+from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
 from .offline import make_runner
 from .precision import resolve_precision
-from .state import State, make_initial, read_step_count, write_step_count
+from .state import MAX_STEPS, State, make_initial, read_step_count, write_step_count
+from .threads import resolve_threads
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 MEMORY: Final = Struct("=q")  # what a stream remembers of an output
-MOST_THREADS: Final = 16
 FEW_ROWS: Final = 4  # fewer are followed sooner one by one
 
 
-def resolve_threads(threads: int | None, default: int | None = None) -> int:
-    """Return how many threads to use: `threads`, else TIDEGATE_THREADS, else the default, else one for each core.
+class UpperGraph(NamedTuple):
+    """A graph above the first, which ticks at the end of the one below.
 
-    Cores are those that this process may use, at most 16. Raises OptionError for anything but 1 to 1024.
-
-    >>> resolve_threads(3)
-    3
+    reads: what its row consists of, in order: a slice of the numbers that the graph below gives, or a side input's
+    name. own: the names of its outputs. at: where its block stands in that of a stream. latest: where its last values
+    stand there, for the graph above; empty if there is none.
     """
-    if threads is None:
-        text = os.environ.get("TIDEGATE_THREADS")
-        if text is None:
-            return default or min(MOST_THREADS, count_cores())
-        if not text.isascii() or not text.isdigit():
-            raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
-        threads = int(text[:9])
-    if type(threads) is not int or not 1 <= threads <= 1024:
-        raise OptionError(f"threads is {threads!r}; expected an integer of 1 to 1024")
-    return threads
 
-
-def count_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    name: str
+    compiled: CompiledModel
+    reads: tuple[slice | str, ...]
+    own: tuple[str, ...]
+    at: slice
+    latest: slice
 
 
 class CompiledModel:
     """A model compiled for one target and precision, from the arguments of `Predictor`.
+
+    If it has several graphs, this is the first one, in a block that has room for those above it, `upper`; `reader` are
+    the inputs of all, and `levels` the words for what their rows are.
 
     A copy is the same object. A pickle contains the model and the arguments, so a target that was not named is
     selected again when the pickle is loaded.
@@ -64,7 +59,8 @@ class CompiledModel:
     runner: runs whole inputs. engine: runs step by step; it is the runner if the layers do, and missing otherwise.
     initial: uint8 [state_bytes], the state before the first step; initial_row: the part of it that whole inputs need.
     source: the input; step_shape: of one of its steps; takes_one_id: each is one id.
-    outputs: by name. output: the only one, or None if there are several. width: how many numbers the last layer gives.
+    outputs: by name. output: the only one, or None if there are several; plain_output: the same if it answers from its
+    numbers alone. width: how many numbers the last layer gives.
     look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
     stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
     many steps an answer can wait for, for one of these reasons.
@@ -80,12 +76,15 @@ class CompiledModel:
         "initial",
         "initial_row",
         "kept",
+        "levels",
         "look_ahead",
         "memories",
         "model",
         "output",
         "outputs",
+        "plain_output",
         "precision",
+        "reader",
         "runner",
         "schema",
         "source",
@@ -93,6 +92,7 @@ class CompiledModel:
         "takes_one_id",
         "target",
         "threads",
+        "upper",
         "width",
     )
     engine: _native.Engine
@@ -108,32 +108,42 @@ class CompiledModel:
         self.arguments = target, threads, weights, compute
         self.model, self.precision = model, resolve_precision(weights, compute)
         self.target = resolve_target(target, self.precision)
-        (source,), self.outputs = model.inputs.values(), model.outputs
+        first, self.levels = model.first, level_words(model)
+        (source,), self.outputs = first.inputs.values(), {k: v for k, v in first.outputs.items() if k in model.outputs}
+        self.upper = tuple(place_upper(model, self.arguments))
+        upper_end = self.upper[-1].latest.stop if self.upper else first.state_bytes
         remembered = [name for name, output in self.outputs.items() if output.memories]
-        self.memories = {name: model.state_bytes + MEMORY.size * i for i, name in enumerate(remembered)}
-        spare = MEMORY.size * len(remembered)
-        self.runner = make_runner(model, self.target, None, weights, compute, spare)
+        self.memories = {name: upper_end + MEMORY.size * i for i, name in enumerate(remembered)}
+        size, self.kept = upper_end + MEMORY.size * len(remembered), None
+        self.runner = make_runner(first, self.target, None, weights, compute, size - first.state_bytes)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
+        self.reader: Input | LevelInput = LevelInput(model, self.source) if self.upper else self.source
         self.takes_one_id = source.features is None and source.ids == 1
         numbers = source.ids if source.features is None else source.features
         self.step_shape = () if self.takes_one_id else (numbers,)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
-        self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
+        self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 and not self.upper else None
+        is_plain = self.output is not None and not self.output.scales and not self.memories
+        self.plain_output = self.output if is_plain else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
         self.width = int(self.runner.outputs)
         self.look_ahead = self.runner.look_ahead if source.rows is None else 0  # rows that run anew end each time
-        self.schema = model.state_schema + [
+        own = model.state_schema[: len(first.state_schema)]
+        memories = [
             {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
             for name, at in self.memories.items()
         ]
-        size, self.kept = model.state_bytes + spare, None
-        self.initial_row = make_initial(self.schema, size)
+        self.schema = [*own, *(array for graph in self.upper for array in describe_upper(graph)), *memories]
+        self.initial_row = make_initial([*own, *memories], size)
         if model.keeps:
             self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
             self.schema.append(self.kept.describe())
         self.delay = model.keeps or self.look_ahead
-        self.initial = self.initial_row if self.kept is None else make_initial(self.schema, self.kept.end)
+        if self.kept is None and not self.upper:
+            self.initial = self.initial_row
+        else:
+            self.initial = make_initial(self.schema, size if self.kept is None else self.kept.end)
         self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
 
     @property
@@ -155,6 +165,31 @@ class CompiledModel:
         yes, because = self.model.streams
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
+
+    def count_ended(self, end: Any) -> int:
+        """Return how many levels `end` ends. Raises DataError for a word that is no level."""
+        return count_ended(self.levels, end)
+
+    def take_sides(self, state: Any, sides: Any) -> Any:
+        """Return the state of a stream's inputs that was given side inputs. Raises DataError."""
+        if isinstance(self.reader, LevelInput):
+            return self.reader.take(state, sides)
+        if sides:
+            raise DataError(describe_unknown_side(next(iter(sides)), {}))
+        return state
+
+    def plan(self, state: Any, counts: list[int], number: int, ended: int) -> Plan | None:
+        """Return what so many steps and ends do to the graphs above the first; None if there are none.
+
+        counts: of the steps before. Other arguments: see `LevelInput.plan`.
+        """
+        if not isinstance(self.reader, LevelInput):
+            return None
+        return self.reader.plan(state, [counts[0] + number, *counts[1:]], ended)
+
+    def read_counts(self, block: Bytes) -> list[int]:
+        """Return how many steps each graph has had."""
+        return [read_step_count(block), *[read_step_count(block, graph.at.start) for graph in self.upper]]
 
     def convert(self, convert_one: Any) -> Any:
         """Return what a function of an output gives: for the only output, or by name if there are several."""
@@ -275,7 +310,7 @@ class CompiledModel:
 
     def make_state(self, block: Bytes, output: Floats, input_state: Any) -> State:
         """Copy what a stream remembers into a State."""
-        model, data = self.model, self.source.to_bytes(input_state)
+        model, data = self.model, self.reader.to_bytes(input_state)
         return State(block.copy(), self.schema, output.copy(), data, model.schema_hash, model.weights_hash)
 
     def read_input_state(self, state: State) -> Any:
@@ -292,14 +327,48 @@ class CompiledModel:
             raise StateError("the state has another shape: the size of its block or output is not this model's")
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays do not match its schema_hash")
+        self.check_memories(state.block)
+        for graph in self.upper:
+            if not 0 <= (count := read_step_count(state.block, graph.at.start)) <= MAX_STEPS:
+                raise StateError(f"the state's {graph.name}.steps is {count}; expected 0 to {MAX_STEPS}")
+            graph.compiled.check_memories(state.block[graph.at])
+        input_state = self.reader.from_bytes(state.input_state, state.steps)
+        if self.kept is not None:
+            self.kept.check(state, self.reader.pending_steps(input_state), self.source.size)
+        return input_state
+
+    def check_memories(self, block: Bytes) -> None:
+        """Raise StateError unless a block remembers of each output what can be remembered."""
         for name in self.memories:
-            memory, count = int(self.read_memory(state.block, name)[0]), self.outputs[name].memories
+            memory, count = int(self.read_memory(block, name)[0]), self.outputs[name].memories
             if not 0 <= memory < count:
                 raise StateError(f"the state's outputs.{name}.memory is {memory}; expected 0 to {count - 1}")
-        input_state = self.source.from_bytes(state.input_state, state.steps)
-        if self.kept is not None:
-            self.kept.check(state, self.source.pending_steps(input_state), self.source.size)
-        return input_state
+
+
+def place_upper(model: Model, arguments: tuple[Any, ...]) -> Iterator[UpperGraph]:
+    """Compile the graphs above the first, and place their blocks one after another behind that of the first."""
+    levels = list(model.levels.items())
+    at = model.first.state_bytes
+    for k, (name, level) in enumerate(levels[1:], 1):
+        below, compiled = levels[k - 1][1].model, CompiledModel(level.model, *arguments)
+        parts = {one: output.part or slice(0, output.width) for one, output in below.outputs.items()}
+        end = at + len(compiled.initial)
+        latest = slice(end, end + (-(-4 * compiled.width // 8) * 8 if k + 1 < len(levels) else 0))
+        own = tuple(one for one in compiled.outputs if one in model.outputs)
+        yield UpperGraph(name, compiled, tuple(parts.get(one, one) for one in level.reads), own, slice(at, end), latest)
+        at = latest.stop
+
+
+def describe_upper(graph: UpperGraph) -> Iterator[dict[str, Any]]:
+    """Yield the arrays of a graph above the first as they stand in the schema of a stream's state."""
+    for array in graph.compiled.schema:
+        name = str(array["name"])
+        if not name.startswith("outputs."):
+            name = f"{graph.name}.{name.removeprefix(f'{GRAPH}.')}"
+        yield {**array, "name": name, "offset": array["offset"] + graph.at.start}
+    if graph.latest.stop > graph.latest.start:
+        width = graph.compiled.width
+        yield {"name": f"{graph.name}.latest", "dtype": "float32", "shape": [width], "offset": graph.latest.start}
 
 
 def recompile(model: Model, *arguments: Any) -> CompiledModel:

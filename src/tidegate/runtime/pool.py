@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from time import monotonic
-from typing import Any, Final, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError, TidegateError
-from ..inputs.base import Steps, new_tuple
+from ..inputs.base import new_tuple
 from ..outputs.base import Answer
-from .answers import make_answer
 from .compiled_model import CompiledModel
+from .events import Event, batches, check_hashable, own_rows, parse_event, plan_parts
 from .pool_runs import PoolRuns
-from .rows import Content, Event
+from .rows import Content
 from .state import State, read_step_count
+from .ticks import make_current_answer
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
-MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
 
 class Pool(PoolRuns):
@@ -60,7 +60,7 @@ class Pool(PoolRuns):
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        content, to_bytes = self._copy_rows(), self._compiled.source.to_bytes
+        content, to_bytes = self._copy_rows(), self._compiled.reader.to_bytes
         return unpickle, (
             self._compiled,
             self._keep,
@@ -73,7 +73,7 @@ class Pool(PoolRuns):
         A stream that is created by the first use of its id has the id as its name. Raises DataError for an id that the
         pool has already.
         """
-        (key,), input_state = self._keys([id]), self._compiled.source.start(series)
+        (key,), input_state = self._keys([id]), self._compiled.reader.start(series)
         with self._lock:
             self._roll_back()
             if key in self._rows:
@@ -93,6 +93,8 @@ class Pool(PoolRuns):
         read from `push`. Raises DataError.
         """
         keys, compiled = self._keys(ids), self._compiled
+        if compiled.upper:
+            raise OptionError(f"step ends no {compiled.levels[0]}, and this model has several graphs; use push")
         with self._lock:
             self._roll_back()
             rounds = compiled.source.push_many(x, keys, self._find_input_state, times)
@@ -117,8 +119,9 @@ class Pool(PoolRuns):
     def push(self, events: Iterable[Any], per_step: bool = False) -> list[Answer] | list[list[Answer]]:
         """Push events and return the answer after each, as a `Stream` of its id would.
 
-        events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number per id,
-        in order. per_step: return a list for each event, with the answer after each step that it completes.
+        events: (id, piece), (id, piece, end), (id, piece, end, time) or (id, piece, end, time, sides), as `Stream.push`
+        takes them; any number per id, in order. per_step: return a list for each event, with the answer after each step
+        that it completes.
 
         All events are applied, or none. Raises DataError naming the event that is refused; StateError while another
         thread changes the pool.
@@ -133,55 +136,86 @@ class Pool(PoolRuns):
 
     @overload
     def push_one(
-        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: Literal[False] = False
+        self,
+        id: Hashable,
+        x: Any,
+        end: bool | str = False,
+        time: Any = None,
+        per_step: Literal[False] = False,
+        sides: Any = None,
     ) -> Answer: ...
 
     @overload
     def push_one(
-        self, id: Hashable, x: Any, end: bool = False, time: Any = None, *, per_step: Literal[True]
+        self,
+        id: Hashable,
+        x: Any,
+        end: bool | str = False,
+        time: Any = None,
+        *,
+        per_step: Literal[True],
+        sides: Any = None,
     ) -> list[Answer]: ...
 
     def push_one(
-        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: bool = False
+        self,
+        id: Hashable,
+        x: Any,
+        end: bool | str = False,
+        time: Any = None,
+        per_step: bool = False,
+        sides: Any = None,
     ) -> Answer | list[Answer]:
         """Push a piece into one stream, as `Stream.push` does, and return the answer after it."""
         check_hashable(id)
         with self._lock:
             self._roll_back()
-            (found,) = self._push([(id, x, end, time)], per_step, is_alone=True)
+            (found,) = self._push([(id, x, end, time, sides)], per_step, is_alone=True)
             answer: Answer | list[Answer] = found
             return answer
 
     def scores(self, id: Hashable) -> Answer:
         """Return the latest answer of a stream, with a reason if it has no values yet."""
         block, values, input_state = self._read_row(*self._keys([id]))
-        return make_answer(self._compiled, values, read_step_count(block), input_state, block)
+        return make_current_answer(self._compiled, block, values, input_state)
 
     @overload
-    def end(self, id: Hashable, per_step: Literal[False] = False) -> Answer: ...
+    def end(
+        self, id: Hashable, per_step: Literal[False] = False, level: bool | str = True, sides: Any = None
+    ) -> Answer: ...
 
     @overload
-    def end(self, id: Hashable, per_step: Literal[True]) -> list[Answer]: ...
+    def end(
+        self, id: Hashable, per_step: Literal[True], level: bool | str = True, sides: Any = None
+    ) -> list[Answer]: ...
 
-    def end(self, id: Hashable, per_step: bool = False) -> Answer | list[Answer]:
+    def end(
+        self, id: Hashable, per_step: bool = False, level: bool | str = True, sides: Any = None
+    ) -> Answer | list[Answer]:
         """End a stream's message: return the final answer, with its last word, and reset the state.
 
-        per_step: return a list instead, with the answer after the last word if the end completes one. The stream stays
-        in the pool; `forget` removes it. Raises DataError for an id that the pool does not have.
+        per_step: return a list instead, with the answer after the last word if the end completes one. level, sides: as
+        in `Stream.end`. The stream stays in the pool; `forget` removes it. Raises DataError for an id that the pool
+        does not have.
         """
+        compiled = self._compiled
         with self._lock:
             self._roll_back()
-            row = self._find_row(id)
-            steps, state = self._compiled.source.finish(self._input_states[row])
+            row, ended = self._find_row(id), max(1, compiled.count_ended(level))
+            state = compiled.take_sides(self._input_states[row], sides)
+            steps, state = compiled.reader.finish(state)
+            plan = compiled.plan(state, self._read_counts(id), steps.number, ended)
             rows, answers = self._begin_rows([id]), list[tuple[int, Answer]]()
             is_silent = per_step and not steps.number
-            self._apply([Event(0, id, steps, state, True, is_silent, per_step)], answers)
+            self._apply([Event(0, id, steps, state, True, is_silent, per_step, plan)], answers)
+            if plan is not None:
+                self._input_states[row] = plan.state
             found = [answer for _, answer in answers]
             self._commit(rows)
             return found if per_step else found[0]
 
     def reset(self, id: Hashable) -> None:
-        """Forget a stream's message. Raises DataError for an id that the pool does not have."""
+        """Forget a stream's message and all levels above. Raises DataError for an id that the pool does not have."""
         with self._lock:
             self._roll_back()
             row = self._find_row(id)
@@ -282,28 +316,33 @@ class Pool(PoolRuns):
         remembered, because each of its answers needs a state block of its own. is_alone: there is one event, which
         errors need not name.
         """
-        source = self._compiled.source
-        compiled = self._compiled
+        compiled, source = self._compiled, self._compiled.reader
         is_alone_in_round = compiled.feeds_back or bool(compiled.memories) or compiled.look_ahead > 0
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
-        counts: dict[Hashable, int] = {}  # of the steps that streams keep
+        counts: dict[Hashable, list[int]] = {}  # of the steps of each graph, where they matter
         next_round: dict[Hashable, int] = {}
         position = -1
         try:
             for position, event in enumerate(events):
-                id, x, end, time = parse_event(event)
+                id, x, end, time, sides = parse_event(event)
                 state = input_states[id] if id in input_states else self._find_input_state(id)
+                ended = compiled.count_ended(end) if end else 0
+                if sides is not None:
+                    state = compiled.take_sides(state, sides)
                 if per_step and compiled.kept is None:
-                    parts, after = self._read_each(position, id, x, state, end, time)
+                    parts, after = self._read_each(position, id, x, state, ended > 0, time)
                 else:
-                    steps, after = source.push(x, state, time, end)
-                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False, per_step)),)
-                    if compiled.kept is not None:
-                        count = (counts[id] if id in counts else self._count_kept(id)) + steps.number
-                        compiled.require_room(count, after)
-                        counts[id] = 0 if end else count
-                input_states[id] = source.reset(after) if end else after
+                    steps, after = source.push(x, state, time, ended > 0)
+                    parts = (
+                        new_tuple(Event, (position, id, own_rows(steps, x), after, ended > 0, False, per_step, None)),
+                    )
+                if compiled.kept is not None or compiled.upper:
+                    before = counts[id] if id in counts else self._read_counts(id)
+                    parts, counts[id], after = plan_parts(compiled, parts, before, after, ended)
+                else:
+                    after = source.reset(after) if ended else after
+                input_states[id] = after
                 for part in parts:
                     number = next_round.get(id, 0)
                     if number == len(rounds):
@@ -324,7 +363,7 @@ class Pool(PoolRuns):
 
         Without a step, a silent event stands for the end of the message.
         """
-        source = self._compiled.source
+        source: Any = self._compiled.reader
         pieces, after = source.push_each(x, state, time, end)
         if not pieces:
             steps, empty = source.finish(source.reset(after))
@@ -337,12 +376,6 @@ class Pool(PoolRuns):
         return parts, after
 
 
-def own_rows(steps: Steps, x: Any) -> Steps:
-    """Return steps whose rows nobody else writes to: the caller may write the next event into the same array x."""
-    rows = steps.rows
-    return steps._replace(rows=rows.copy()) if rows is x or (rows.base is not None and rows.flags.writeable) else steps
-
-
 def make_pool(compiled: CompiledModel, keep: int | None, content: Content) -> Pool:
     """Make a pool of these streams. It takes over the arrays and the list."""
     pool = Pool(compiled, keep)
@@ -353,39 +386,6 @@ def make_pool(compiled: CompiledModel, keep: int | None, content: Content) -> Po
 def unpickle(compiled: CompiledModel, keep: int | None, content: Content) -> Pool:
     """Make a pool from a pickle, whose input states are bytes. The times of use begin anew."""
     pairs = zip(content.input_states, content.blocks, strict=True)
-    states = [compiled.source.from_bytes(data, read_step_count(block)) for data, block in pairs]
+    states = [compiled.reader.from_bytes(data, read_step_count(block)) for data, block in pairs]
     times = np.full(len(states), monotonic())
     return make_pool(compiled, keep, content._replace(input_states=states, times=times))
-
-
-def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
-    """Return an event's id, piece, end and time. Raises DataError."""
-    size = len(event) if type(event) is tuple or isinstance(event, tuple | list) else 0
-    if not 2 <= size <= 4:
-        raise DataError("an event is (id, piece), (id, piece, end) or (id, piece, end, time)")
-    check_hashable(event[0])
-    return event[0], event[1], bool(event[2]) if size > 2 else False, event[3] if size > 3 else None
-
-
-def check_hashable(key: Any) -> None:
-    """Raise DataError unless a stream may have this id."""
-    try:
-        hash(key)
-    except TypeError:
-        raise DataError(
-            f"a stream's id must be hashable, such as a str or an int; {type(key).__name__} is not"
-        ) from None
-
-
-def batches(events: list[Event]) -> Iterator[list[Event]]:
-    """Split events, in order, into batches of at most MOST_STEPS steps, or of one event."""
-    batch: list[Event] = []
-    steps = 0
-    for event in events:
-        if batch and steps + event.steps.number > MOST_STEPS:
-            yield batch
-            batch, steps = [], 0
-        batch.append(event)
-        steps += event.steps.number
-    if batch:
-        yield batch

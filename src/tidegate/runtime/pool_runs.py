@@ -13,8 +13,10 @@ from ..outputs.base import Answer, Output
 from .answers import make_answer
 from .compiled_model import Floats
 from .ends import make_end_answer, make_end_answers, run_ends
-from .rows import Event, Indices, Rows
+from .events import Event
+from .rows import Indices, Rows
 from .state import write_step_count
+from .ticks import Moment, find_reason, finish_block, join_answers, run_upper
 
 
 class PoolRuns(Rows):
@@ -30,7 +32,7 @@ class PoolRuns(Rows):
         for one in rounds:
             for k in one.keep.tolist():
                 id = keys[one.positions[k]]
-                counts[id] = (counts[id] if id in counts else self._count_kept(id)) + 1
+                counts[id] = (counts[id] if id in counts else self._read_counts(id)[0]) + 1
                 state = one.states[k] if one.states is not None else self._find_input_state(id)
                 with error_context(f"stream {id!r}"):
                     self._compiled.require_room(counts[id], state)
@@ -115,8 +117,13 @@ class PoolRuns(Rows):
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
         ends = self._run_ends(batch, row_array) if compiled.delay else {}
+        is_single = not compiled.upper
+        found_answers: list[tuple[int, Answer]] = answers if is_single else []
+        every_values, every_count = list[Floats](), list[int]()
         for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
-            position, _, steps, state, end, is_silent, per_step = event
+            position, _, steps, state, end, is_silent, per_step, _ = event
+            if not is_single:
+                position, state = i, state.first
             count = totals[row] = totals[row] + steps.number
             values, scaling = found[i] if i in found else (latest[row] if row in latest else self._outputs[row], None)
             latest[row] = values
@@ -127,16 +134,55 @@ class PoolRuns(Rows):
             if i in ends:
                 if per_step and steps.number and count > compiled.delay:
                     late = compiled.look_ahead
-                    answers.append((position, make_answer(compiled, values, count, state, block, late=late)))
+                    found_answers.append((position, make_answer(compiled, values, count, state, block, late=late)))
                 if per_step:
                     each = make_end_answers(compiled, block, ends[i], state)
-                    answers += [(position, answer) for answer in each]
+                    found_answers += [(position, answer) for answer in each]
                 else:
-                    answers.append((position, make_end_answer(compiled, block, ends[i], state)))
+                    found_answers.append((position, make_end_answer(compiled, block, ends[i], state)))
             elif not is_silent and not (per_step and compiled.delay and count <= compiled.delay):
-                answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
-            if end:
+                found_answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
+            if not is_single:
+                every_values.append(ends[i][-1] if i in ends else values)
+                every_count.append(count)
+            elif end:
                 self._reset(row)
+        if not is_single:
+            answers += self._tick(batch, rows, every_count, every_values, found_answers)
+
+    def _tick(
+        self,
+        batch: list[Event],
+        rows: list[int],
+        counts: list[int],
+        values: list[Floats],
+        firsts: list[tuple[int, Answer]],
+    ) -> list[tuple[int, Answer]]:
+        """Run the graphs above the first after events, and return the answers with their positions.
+
+        counts, values: how many steps the first graph has had after each event, and its values. firsts: its answers, by
+        the indices of their events.
+        """
+        compiled, answered = self._compiled, dict(enumerate(firsts))
+        lasts = {i: k for k, (i, _) in answered.items()}  # the last answer of each event
+        ending = [i for i, event in enumerate(batch) if event.end]
+        asked = [*(i for i, _ in firsts), *(i for i in ending if i not in lasts)]
+        moments = []
+        for k, i in enumerate(asked):
+            is_end = batch[i].end and lasts.get(i, k) == k
+            plan = batch[i].plan
+            assert plan is not None, "a model with several graphs"
+            reason = find_reason(compiled, counts[i], is_end)
+            moments.append(Moment(self._blocks[rows[i]], values[i], reason, plan if is_end else plan.as_preview()))
+        ticks = run_upper(compiled, moments)
+        found = [
+            (batch[i].position, join_answers(compiled, first, one))
+            for (i, first), one in zip(firsts, ticks, strict=False)
+        ]
+        for i, moment, one in zip(asked, moments, ticks, strict=True):
+            if moment.plan.ended:
+                self._blocks[rows[i]], self._outputs[rows[i]] = finish_block(compiled, moment, one), 0.0
+        return found
 
     def _run_steps(self, batch: list[Event], rows: Indices) -> dict[int, tuple[Floats, Any]]:
         """Run the steps of events; return the last values after each event that has one, by its index."""

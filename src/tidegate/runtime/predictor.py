@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from ..errors import DataError, OptionError, error_context
 from ..model import Model
-from ..outputs.base import Answer, Output
+from ..outputs.base import Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
+from .conversations import answer_conversations, predict_conversations, read_conversations, regroup
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
@@ -72,8 +73,13 @@ class Predictor:
     @property
     def labels(self) -> list[str] | None:
         """The labels of an input if the model classifies, else the names of its outputs, or None."""
-        outputs = sorted(self._compiled.outputs.values(), key=lambda output: not output.classifies)
+        outputs = sorted(self.model.outputs.values(), key=lambda output: not output.classifies)
         return next((list(output.labels) for output in outputs if output.labels is not None), None)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The words for what can end in a stream, the innermost first: "message", and perhaps "conversation"."""
+        return self._compiled.levels
 
     @property
     def threads(self) -> int:
@@ -83,12 +89,12 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial_row) - self.model.state_bytes
+        return len(self._compiled.initial) - self.kept_bytes - self.model.state_bytes
 
     @property
     def kept_bytes(self) -> int:
         """The bytes for the steps that a stream keeps until the end of its message, as layers read whole rows."""
-        return len(self._compiled.initial) - len(self._compiled.initial_row)
+        return 0 if self._compiled.kept is None else self._compiled.kept.end - self._compiled.kept.offset
 
     @property
     def look_ahead(self) -> int:
@@ -97,32 +103,48 @@ class Predictor:
 
     @property
     def fused_layers(self) -> list[int]:
-        """The indices of the layers that a fused kernel runs; the others run by their operations: the same bits."""
-        return list(self._compiled.runner.fused_layers)
+        """The indices of the layers that a fused kernel runs; the others run by their operations: the same bits.
+
+        In a model of several graphs, their layers are counted one after another.
+        """
+        found, start = list[int](), 0
+        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper)):
+            found += [start + i for i in compiled.runner.fused_layers]
+            start += len(compiled.model.first.layers)
+        return found
 
     def predict(
         self,
         rows: Sequence[Any] | npt.NDArray[Any],
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    ) -> Any:
         """Run whole inputs and return the outputs after each: float32 [n, outputs].
 
         rows: texts (str or bytes), or series, each [T, columns] of any T. times: the times of the steps of each series,
         if the model uses a calendar. series: the name of each, if the model scales each by its own statistics.
 
+        A model of several graphs takes conversations: lists of messages, each a text or a pair of a text and its side
+        inputs, ("hello", {"speaker": "ann"}). The result is then a list with the outputs after each message of a
+        conversation, float32 [messages, outputs]. A message instead of a list is a conversation of one; if all inputs
+        are, the result is one array.
+
         Inputs run in batches of similar length; neither the batches nor the number of threads change a bit. Raises
         DataError naming the input, also for one without an answer, for which `answers` gives the reason; OptionError
         for a model that forecasts or tags, or has several outputs.
         """
-        output = self._compiled.output
-        if output is None:
-            raise OptionError(
-                f"this model has the outputs {', '.join(self._compiled.outputs)}; use answers, which gives that of each"
-            )
+        if len(outputs := self.model.outputs) > 1:
+            raise OptionError(f"this model has the outputs {', '.join(outputs)}; use answers, which gives that of each")
+        (output,) = outputs.values()
         if output.whole_reason:
             raise OptionError(output.whole_reason)
-        return self._predict(output, rows, times, series)
+        if not self._compiled.upper:
+            return self._predict(output, rows, times, series)
+        conversations = read_conversations(self._compiled, "predict", rows, times, series)
+        found = predict_conversations(self._compiled, output, conversations)
+        if all(one.is_single for one in conversations):
+            return np.concatenate(found) if found else np.empty((0, *output.shape), np.float32)
+        return found
 
     def _predict(self, output: Output, rows: Any, times: Any, series: Any) -> npt.NDArray[np.float32]:
         """Do `predict` for one of the outputs."""
@@ -141,14 +163,17 @@ class Predictor:
         rows: Sequence[Any] | npt.NDArray[Any],
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[Answer]:
+    ) -> list[Any]:
         """Run whole inputs and return the answer about each: Scores, a Forecast, Tags of all its steps, or Answers.
 
         An input without an answer, such as an empty text, gets one without values whose reason says why; the others are
         not affected. Each answer is that of a stream that gets the whole input and its end. Arguments are those of
-        `predict`. Raises DataError naming an input that cannot be used.
+        `predict`. Of a conversation, there is a list with the answer at the end of each message. Raises DataError
+        naming an input that cannot be used.
         """
         compiled = self._compiled
+        if compiled.upper:
+            return answer_conversations(compiled, read_conversations(compiled, "answers", rows, times, series))
         inputs = read_inputs(compiled, "answers", rows, times, series)
         nothing = np.zeros(compiled.width, np.float32), None, compiled.initial, None
         results = dict[int, tuple[Any, ...]]()
@@ -166,8 +191,10 @@ class Predictor:
         rows: Sequence[Any] | npt.NDArray[Any],
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[str]:
+    ) -> list[Any]:
         """Return the label of each whole input: the one with the largest output. Arguments are those of `predict`.
+
+        Of a conversation, there is a list with the label of each message.
 
         Raises DataError as `predict`; OptionError for a model without labels, or with several labels per input.
         """
@@ -175,24 +202,30 @@ class Predictor:
             raise OptionError(
                 "this model can give an input several labels; use predict_labels, which returns a list for each"
             )
-        return [names[0] for names in self.predict_labels(rows, times, series)]
+        return [take_first(labels) for labels in self.predict_labels(rows, times, series)]
 
     def predict_labels(
         self,
         rows: Sequence[Any] | npt.NDArray[Any],
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[list[str]]:
+    ) -> list[Any]:
         """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label.
+
+        Of a conversation, there is a list with the labels of each message.
 
         Raises DataError as `predict`; OptionError for a model without labels.
         """
         output = self._find_classifier()
-        return output.select_labels(self._predict(output, rows, times, series))
+        if not self._compiled.upper:
+            return output.select_labels(self._predict(output, rows, times, series))
+        conversations = read_conversations(self._compiled, "predict", rows, times, series)
+        scores = predict_conversations(self._compiled, output, conversations)
+        return regroup(output.select_labels(np.concatenate(scores)) if scores else [], conversations)
 
     def _find_classifier(self) -> Output:
         """Return the output that gives inputs labels. Raises OptionError for a model without one."""
-        for output in self._compiled.outputs.values():
+        for output in self.model.outputs.values():
             if output.classifies:
                 return output
         raise OptionError("this model has no labels; use predict, which gives its outputs")
@@ -243,6 +276,15 @@ class Predictor:
     def __repr__(self) -> str:
         kind = "" if self.precision == FLOAT32 else ", {}={!r}".format(*self.precision.split("="))
         return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads}{kind})"
+
+
+def take_first(labels: list[Any]) -> Any:
+    """Return the first of some labels, or of those of each message.
+
+    >>> take_first(["card"]), take_first([["card"], ["balance"]])
+    ('card', ['card', 'balance'])
+    """
+    return [take_first(one) for one in labels] if isinstance(labels[0], list) else labels[0]
 
 
 def load(

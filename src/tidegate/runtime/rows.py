@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
-from ..inputs.base import Steps
 from .compiled_model import Bytes, CompiledModel, Floats
-from .state import read_step_count
+from .ticks import reset_all
 
 FIRST_ROWS: Final = 16
 EVICTED_SHARE: Final = 8  # the eighth of the streams that were used longest ago is found at once
@@ -102,22 +101,6 @@ class UndoRecord(NamedTuple):
             return now
         input_state = now[2] if self.input_states is None else self.input_states[at[0]]
         return self.blocks[at[0]], self.outputs[at[0]], input_state
-
-
-class Event(NamedTuple):
-    """An event after reading, or one step of it.
-
-    position: in the list of events. input_state: that after it. end: its message ends. is_silent: nobody asks for its
-    answer. per_step: whether the answers about all of its steps are wanted.
-    """
-
-    position: int
-    id: Hashable
-    steps: Steps
-    input_state: Any
-    end: bool
-    is_silent: bool = False
-    per_step: bool = False
 
 
 class Content(NamedTuple):
@@ -243,7 +226,7 @@ class Rows:
 
     def _init_input_state(self, id: Hashable) -> Any:
         """Return the input state of an id that has no row yet."""
-        return self._compiled.source.start_as(id)
+        return self._compiled.reader.start_as(id)
 
     def _grow(self, least: int) -> None:
         """Make room for at least this many new rows. The blocks come last, as their number is that of the rows.
@@ -269,13 +252,13 @@ class Rows:
         """Return the input state of an id, new or not."""
         return self._input_states[self._rows[id]] if id in self._rows else self._init_input_state(id)
 
-    def _count_kept(self, id: Hashable) -> int:
-        """Return how many steps of its message a stream keeps, new or not."""
-        return read_step_count(self._blocks[self._rows[id]]) if id in self._rows else 0
+    def _read_counts(self, id: Hashable) -> list[int]:
+        """Return how many steps each graph of a stream has had, new or not."""
+        return self._compiled.read_counts(self._blocks[self._rows[id]] if id in self._rows else self._compiled.initial)
 
     def _reset(self, row: int) -> None:
-        """Forget the message of a row's stream."""
-        input_state = self._compiled.source.reset(self._input_states[row])
+        """Forget the message of a row's stream, and all levels above it."""
+        input_state = reset_all(self._compiled, self._input_states[row])
         self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
 
     def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:

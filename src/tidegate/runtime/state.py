@@ -162,9 +162,9 @@ def make_initial(schema: list[dict[str, Any]], size: int) -> Bytes:
     return block
 
 
-def read_step_count(block: Any) -> int:
-    """Return how many steps a state block, uint8 [state_bytes], has seen."""
-    count: int = STEPS.unpack_from(block)[0]
+def read_step_count(block: Any, at: int = 0) -> int:
+    """Return how many steps a state block, uint8 [state_bytes], has seen. at: where the block of a graph begins."""
+    count: int = STEPS.unpack_from(block, at)[0]
     return count
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 
-from ..errors import StateError, error_context
+from ..errors import DataError, StateError, error_context
 from ..outputs.base import Answer
 from .answers import make_answer
 from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
+from .level_input import LevelState
 from .state import State, read_step_count
+from .ticks import Reading, make_current_answer, push_levels, reset_all
 
 if TYPE_CHECKING:
     from ..outputs.forecast import Forecast
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 BUSY: Final = (
     "this stream is being pushed by another thread; give each thread its own stream, or hold a lock around push"
 )
+
+OPTIONS: Final = ("end", "time", "sides")  # what an event can have behind its piece
 
 # All that a stream remembers: its block [state_bytes], last values [width], input state, and its successor. Nothing in
 # a snapshot is ever written to but the successor, an empty dict until `setdefault` puts the next snapshot there for
@@ -41,15 +45,21 @@ class Stream:
     def __init__(self, compiled: CompiledModel, series: str | None = None) -> None:
         compiled.require_streams()
         self._compiled = compiled
-        self._snapshot = first_snapshot(compiled, compiled.source.start(series))
+        self._snapshot = first_snapshot(compiled, compiled.reader.start(series))
 
     @overload
-    def push(self, x: Any, end: bool = False, time: Any = None, per_step: Literal[False] = False) -> Answer: ...
+    def push(
+        self, x: Any, end: bool | str = False, time: Any = None, per_step: Literal[False] = False, sides: Any = None
+    ) -> Answer: ...
 
     @overload
-    def push(self, x: Any, end: bool = False, time: Any = None, *, per_step: Literal[True]) -> list[Answer]: ...
+    def push(
+        self, x: Any, end: bool | str = False, time: Any = None, *, per_step: Literal[True], sides: Any = None
+    ) -> list[Answer]: ...
 
-    def push(self, x: Any, end: bool = False, time: Any = None, per_step: bool = False) -> Answer | list[Answer]:
+    def push(
+        self, x: Any, end: Any = False, time: Any = None, per_step: bool = False, sides: Any = None
+    ) -> Answer | list[Answer]:
         """Push a piece of the message and return the answer after it: Scores, a Forecast or Tags, as the model's output
         is, or Answers if it has several.
 
@@ -64,15 +74,22 @@ class Stream:
         messages, there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives
         it, and with per_step the list has an answer about each step of the message.
 
+        If the model has several graphs, such as messages in a conversation, `end` can also be the name of a level, such
+        as "conversation", which ends it and those below. sides: side inputs by name, such as {"speaker": "ann"}, with
+        any piece of the message that they belong to. The answer about the conversation is a preview until the message
+        ends, and without a side input, or a word, there is none.
+
         Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """
         snapshot, compiled = self._snapshot, self._compiled
         if snapshot[3]:
             snapshot = self._newest()
         try:
-            if per_step:
-                return self._push_each(snapshot, x, end, time)
+            if per_step or sides is not None or compiled.upper:
+                return self._push_otherwise(snapshot, x, end, time, per_step, sides)
             block, values, state, successor = snapshot
+            if end:
+                compiled.count_ended(end)  # refuses a word that is no level
             steps, state = compiled.source.push(x, state, time, end)
             block, values, scaling = compiled.advance(block, values, steps, state)
             if end and compiled.delay:
@@ -89,8 +106,34 @@ class Stream:
             del snapshot  # else a stored traceback would keep all later snapshots alive
             raise
 
+    def _push_otherwise(
+        self, snapshot: Snapshot, x: Any, end: Any, time: Any, per_step: bool, sides: Any
+    ) -> Answer | list[Answer]:
+        """Do `push` with per_step=True, with side inputs, or of a model with several graphs."""
+        compiled = self._compiled
+        state, ended = compiled.take_sides(snapshot[2], sides), compiled.count_ended(end)
+        if not compiled.upper:
+            return self._push_each(snapshot, x, ended > 0, time) if per_step else self.push(x, end, time)
+        if per_step and compiled.kept is None:
+            parts, state = compiled.reader.push_each(x, state, time, ended > 0)
+        else:
+            steps, state = compiled.reader.push(x, state, time, ended > 0)
+            parts = [(steps, state)]
+        answers = self._push_levels(snapshot, Reading(parts, state, ended), per_step)
+        return answers if per_step else answers[0]
+
+    def _push_levels(self, snapshot: Snapshot, reading: Reading, per_step: bool) -> list[Answer]:
+        """Push what was read into the graphs of a model that has several."""
+        try:
+            pushed = push_levels(self._compiled, snapshot[0], snapshot[1], reading, per_step)
+            self._replace(snapshot, (pushed.block, pushed.values, pushed.state, {}))
+            return pushed.answers
+        except BaseException:
+            del snapshot
+            raise
+
     def _push_each(self, snapshot: Snapshot, x: Any, end: bool, time: Any) -> list[Answer]:
-        """Do `push` with per_step=True."""
+        """Do `push` with per_step=True for a model with one graph."""
         compiled, answers = self._compiled, []
         block, values, _, _ = snapshot
         try:
@@ -112,10 +155,17 @@ class Stream:
             del snapshot
             raise
 
-    def end(self) -> Answer:
-        """End the message: return the final answer, with its last word, and reset the state."""
+    def end(self, level: bool | str = True, sides: Any = None) -> Answer:
+        """End the message: return the final answer, with its last word, and reset the state.
+
+        level: of a model with several graphs, the name of the level that ends, as `end` of `push`. sides: see `push`.
+        """
         snapshot, compiled = self._newest(), self._compiled
         try:
+            ended = max(1, compiled.count_ended(level))
+            if compiled.upper or sides is not None:
+                steps, state = compiled.reader.finish(compiled.take_sides(snapshot[2], sides))
+                return self._push_levels(snapshot, Reading([(steps, state)], state, ended), False)[0]
             steps, state = compiled.source.finish(snapshot[2])
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps, state)
             if compiled.delay:
@@ -137,7 +187,7 @@ class Stream:
     def scores(self) -> Answer:
         """The answer of the last `push`. It stays the same until a step is completed."""
         block, values, state, _ = self._newest()
-        return make_answer(self._compiled, values, read_step_count(block), state, block)
+        return make_current_answer(self._compiled, block, values, state)
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
         """Forecast the steps after the last one. horizon: how many steps ahead; by default as the model was fitted.
@@ -150,10 +200,11 @@ class Stream:
         from .rollout import forecast_stream
 
         block, values, state, _ = self._newest()
+        state = state.first if isinstance(state, LevelState) else state
         return forecast_stream(self._compiled, block[None], values[None], state, horizon, paths, seed, known)
 
     def reset(self) -> None:
-        """Forget the message. The stream keeps the name of its series."""
+        """Forget the message, and all levels above it. The stream keeps the name of its series."""
         snapshot = self._newest()
         self._replace(snapshot, reset_snapshot(self._compiled, snapshot[2]))
 
@@ -184,13 +235,18 @@ class Stream:
     def replay(self, events: Iterable[Any]) -> list[Answer]:
         """Push events from an initial state and return the answer after each, without changing this stream.
 
-        events: pieces as `push` takes them, (piece, end) or (piece, end, time). Raises DataError naming the event.
+        events: pieces as `push` takes them, or tuples (piece, end), (piece, end, time) or (piece, end, time, sides).
+        Raises DataError naming the event.
         """
         other, answers = self.fork(), list[Answer]()
         other.reset()
         for i, event in enumerate(events):
             with error_context(f"event {i}"):
-                answers.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
+                piece, *others = event if isinstance(event, tuple) else (event,)
+                if len(others) > len(OPTIONS):
+                    raise DataError(f"an event has {len(others) + 1} parts; expected a piece and {', '.join(OPTIONS)}")
+                options: dict[str, Any] = dict(zip(OPTIONS, others, strict=False))
+                answers.append(other.push(piece, **options))
         return answers
 
     def _newest(self) -> Snapshot:
@@ -225,8 +281,8 @@ def first_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
 
 
 def reset_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
-    """Return the snapshot of a stream that has forgotten its message. It keeps the name of its series."""
-    return first_snapshot(compiled, compiled.source.reset(input_state))
+    """Return the snapshot of a stream that has forgotten all levels. It keeps the name of its series."""
+    return first_snapshot(compiled, reset_all(compiled, input_state))
 
 
 def restore_snapshot(compiled: CompiledModel, state: State) -> Snapshot:

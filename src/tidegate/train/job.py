@@ -26,7 +26,7 @@ from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
-from ..runtime.compiled_model import resolve_threads
+from ..runtime.threads import resolve_threads
 from ..tasks._options import make_options
 from ..tasks.base import Calibration, Problem, calibrate_outputs
 from ..verify.check import attach

@@ -25,6 +25,7 @@ from .error_propagation import Trajectory, flatten_state, run_reference
 
 SEED: Final = 0x7469646567617465  # "tidegate"
 LENGTHS: Final = (1, 37)
+PREFIX: Final = "check."
 _MASK: Final = (1 << 64) - 1
 
 Array = npt.NDArray[Any]
@@ -89,7 +90,17 @@ def make_check(
 
 
 def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None) -> Model:
-    """Return the model with a new check, which it needs before it is saved."""
-    check, tensors = make_check(model, seed, lengths)
-    weights = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}
-    return Model({**model.document, "check": check}, {**weights, **tensors})
+    """Return the model with a new check, which it needs before it is saved; one for each graph if there are several."""
+    weights = {name: v for name, v in model.tensors.items() if not name.startswith(PREFIX)}
+    if not model.levels:
+        check, tensors = make_check(model, seed, lengths)
+        return Model({**model.document, "check": check}, {**weights, **tensors})
+    checks: dict[str, Any] = {}
+    for name, level in model.levels.items():
+        check, tensors = make_check(level.model, seed, lengths)
+        for case in check["cases"]:
+            for key in ("output", "state"):
+                array, case[key] = tensors[case[key]], f"{PREFIX}{name}.{case[key].removeprefix(PREFIX)}"
+                weights[case[key]] = array
+        checks[name] = check
+    return Model({**model.document, "check": checks}, weights)

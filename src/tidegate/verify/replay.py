@@ -43,6 +43,7 @@ class Result:
     reference of the rounded weights. None in float32.
     step_ratio: the largest ratio over single steps, each from the target's own previous state; None if steps were not
     followed.
+    graph: its name if the model has several, each of which is verified; else "".
 
     If no bound of the whole holds but single steps were followed, error, bound and ratio are those of the worst step.
     """
@@ -58,10 +59,11 @@ class Result:
     chunks: bool | None = None
     moved: float | None = None
     step_ratio: float | None = None
+    graph: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields by name, with None for numbers that are not finite."""
-        fields = asdict(self).items()
+        """Return the fields by name, with None for numbers that are not finite; `graph` only if there is one."""
+        fields = [(k, v) for k, v in asdict(self).items() if k != "graph" or v]
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in fields}
 
 

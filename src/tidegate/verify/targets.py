@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -26,7 +27,8 @@ def verify(
     """Replay a model's check on everything that can run it, and compare each result with float64.
 
     That is the float64 reference, torch, the ONNX graphs, the exported C and each native target of this build: whole,
-    and for a model that streams in pieces and step by step. What this machine lacks is listed with `ran` false.
+    and for a model that streams in pieces and step by step. What this machine lacks is listed with `ran` false. Of a
+    model with several graphs, each is verified alone.
 
     model: a model, a predictor, or the path of a model file. weights, compute: as in `tidegate.load`; with "bf16", the
     reference and the native targets run in that precision. Without either, the precision is the predictor's own.
@@ -34,9 +36,18 @@ def verify(
     Raises ModelFileError for a model without a check or a file that is not a model; OptionError for something that is
     not a model or not a precision.
     """
-    replay, precision = Replay(as_model(model)), resolve_precision(weights, compute)
+    loaded, precision = as_model(model), resolve_precision(weights, compute)
     if weights is compute is None:
         precision = getattr(model, "precision", FLOAT32)
+    if not loaded.levels:
+        return verify_graph(loaded, precision)
+    results = {name: verify_graph(level.model, precision) for name, level in loaded.levels.items()}
+    return [replace(one, graph=name) for name, found in results.items() for one in found]
+
+
+def verify_graph(model: Model, precision: str) -> list[Result]:
+    """Do `verify` for a model with one graph, in one of PRECISIONS."""
+    replay = Replay(model)
     if precision != FLOAT32:
         return [verify_reference(replay), *verify_native(Replay(replay.model, precision))]
     from .c_target import verify_c  # training imports this package for its check, and needs no export format

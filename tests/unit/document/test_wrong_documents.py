@@ -45,7 +45,7 @@ OUTPUT = {"kind": "forecast", "from": "layers.6", "at": "step"}
 WRONG = [
     (put("inputs", {}), "inputs: the key 'x' is missing; expected x"),
     (put("inputs", "y", {}), "inputs: unknown key 'y'; expected x"),
-    (put("graphs", "more", {}), "graphs: unknown key 'more'; expected layers"),
+    (put("graphs", "more", {}), "graphs.layers: the key 'level' is missing; expected clock, level, nodes"),
     (put("graphs", "layers", "clock", "y"), "graphs.layers.clock: is 'y'; expected 'x', the input"),
     (put("decoders", "reply", {}), "decoders: unknown key 'reply'"),
     (drop(*NODES, 2, "from"), "layers[2]: the key 'from' is missing"),
@@ -96,7 +96,10 @@ WRONG = [
     (put("inputs", "x", "features", ["shape"]), "layers[0]: takes 1 ids of a step; inputs.x gives 2 at each step"),
     (put("graphs", "layers", "nodes", 0, "ids", 3), "layers[0]: takes 3 ids of a step; inputs.x gives 1 at each step"),
     (put("graphs", "layers", "nodes", 0, "ids", 65), "layers[0]: ids is 65; expected an integer of 1 to 64"),
-    (put("inputs", "x", "kind", "sound"), "inputs.x.kind: is 'sound'; expected one of array, ids, series, text"),
+    (
+        put("inputs", "x", "kind", "sound"),
+        "inputs.x.kind: is 'sound'; expected one of array, category, ids",
+    ),
     (
         put("inputs", "x", {"kind": "array", "features": 0}),
         "inputs.x.features: is 0; expected an integer of 1 to 1048576",

@@ -98,7 +98,7 @@ def test_a_window_alone_has_the_bits_of_many() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"kind": "sound"}, "inputs.x.kind: is 'sound'; expected one of array, ids, series, text"),
+        ({"kind": "sound"}, "inputs.x.kind: is 'sound'; expected one of array, category, ids, series, text"),
         ({"kind": []}, r"inputs.x.kind: is \[\]; expected one of"),
         ([], r"inputs.x: is \[\]; expected an object"),
         ({"kind": "ids", "size": 0}, "inputs.x.size: is 0; expected an integer of 1 to"),

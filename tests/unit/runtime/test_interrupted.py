@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import tidegate
+from level_models import level_model
 from tidegate.errors import StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Forecast, Pool, Predictor, Stream
@@ -35,6 +36,10 @@ def text() -> Predictor:
 
 def whole() -> Predictor:
     return Predictor(sample(size=6, direction="both"), threads=1)
+
+
+def talk() -> Predictor:
+    return Predictor(level_model(speaker=False, topic=False), threads=1)
 
 
 def numbers() -> Predictor:
@@ -141,6 +146,9 @@ STREAMS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Stream], Any]]]
     "ffill": (lambda: make_predictor(replace(ROLL, missing="ffill")), [1.0], lambda stream: stream.push([np.nan, 2.0])),
     "rolled": (lambda: make_predictor(ROLL), [1.0, 2.0], lambda stream: stream.push(3.0)),
     "whole": (whole, "where is my ca", lambda stream: stream.push("rd, größe")),
+    "conversation": (talk, "where is my ca", lambda stream: stream.push("rd, größe")),
+    "conversation, message ends": (talk, "where is my ca", lambda stream: stream.push("rd", end=True)),
+    "conversation ends": (talk, "where is my ca", lambda stream: stream.end("conversation")),
     "whole, end": (whole, "where is my ca", lambda stream: stream.push("rd, größe", end=True)),
     "end": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.end()),
     "reset": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.reset()),
@@ -170,6 +178,8 @@ POOLS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Pool], Any]]] = {
     "text": (text, "where is my ca", lambda pool: pool.push(TEXTS)),
     "text, end": (text, "where is my ca", lambda pool: pool.end("b")),
     "whole": (whole, "where is my ca", lambda pool: pool.push(TEXTS)),
+    "conversation": (talk, "where is my ca", lambda pool: pool.push(TEXTS)),
+    "conversation, end": (talk, "where is my ca", lambda pool: pool.end("b", level="conversation")),
     "numbers": (numbers, np.ones((2, 3)), lambda pool: pool.push([("a", np.ones((2, 3))), ("new", [1, 2, 3])])),
     "steps of numbers": (numbers, np.ones((2, 3)), lambda pool: pool.step(["b", "new", "b"], np.ones((3, 3)))),
     "fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda pool: pool.push(ROWS)),

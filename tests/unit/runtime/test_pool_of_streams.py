@@ -119,7 +119,7 @@ def test_who_makes_the_events_may_write_each_into_the_same_array(series: Predict
 def test_many_steps_go_in_several_native_calls(text: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [(i % 3, "where is my card? ", i % 5 == 0) for i in range(40)]
     expected = [s.as_dict() for s in text.pool().push(events)]
-    monkeypatch.setattr("tidegate.runtime.pool.MOST_STEPS", 7)
+    monkeypatch.setattr("tidegate.runtime.events.MOST_STEPS", 7)
     assert [s.as_dict() for s in text.pool().push(events)] == expected
 
 

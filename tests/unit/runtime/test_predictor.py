@@ -11,7 +11,7 @@ from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.layers import Layer
 from tidegate.layers.dense import Dense
 from tidegate.runtime import Predictor, Scores, compile, make_runner
-from tidegate.runtime.compiled_model import resolve_threads
+from tidegate.runtime.threads import resolve_threads
 from tidegate.runtime.whole_inputs import split_batches
 from tidegate.verify.samples import sample
 

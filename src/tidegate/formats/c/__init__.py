@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,12 +44,18 @@ class Code(NamedTuple):
 
 
 def generate_code(
-    model: Model, name: str, file: str, expected: list[ExpectedValues] | None = None, largest: int | None = None
+    model: Model,
+    name: str,
+    file: str,
+    expected: list[ExpectedValues] | None = None,
+    largest: int | None = None,
+    notes: Sequence[str] = (),
 ) -> Code:
     """Generate the C of a model.
 
     name: prefix of all public names. file: name of the .h file. expected: the check's values for the self-test; None:
-    without one. largest: tables of more numbers are left out of the text; None: all are part of it.
+    without one. largest: tables of more numbers are left out of the text; None: all are part of it. notes: sentences
+    for the .h.
 
     Raises: ModelFileError for a model that does not stream.
     """
@@ -56,7 +63,10 @@ def generate_code(
     external = {n: values for n, values in program.tables.items() if largest is not None and values.size > largest}
     test = "" if expected is None else generate_self_test(program, name, expected)
     return Code(
-        generate_source(program, name, file, test, external), generate_header(program, name, file), program, external
+        generate_source(program, name, file, test, external),
+        generate_header(program, name, file, notes),
+        program,
+        external,
     )
 
 
@@ -70,9 +80,14 @@ def files(out: str) -> list[str]:
 
 
 def export(
-    model: Model, out: str, expected: list[ExpectedValues] | None = None, force: bool = False, name: str | None = None
+    model: Model,
+    out: str,
+    expected: list[ExpectedValues] | None = None,
+    force: bool = False,
+    name: str | None = None,
+    notes: Sequence[str] = (),
 ) -> list[str]:
-    """Write `out`, which ends with .c, and the .h next to it; return their paths.
+    """Write `out`, which ends with .c, and the .h next to it; return their paths. notes: sentences for the .h.
 
     Raises: OptionError for a name that C does not allow, a path that ends otherwise, or a file that this command did
     not write; ModelFileError for a model that does not stream; TidegateError when the disk refuses.
@@ -81,7 +96,7 @@ def export(
     both = files(out)
     for file in both:
         check(file, KIND, force=force)
-    code = generate_code(model, select_prefix(out, name), os.path.basename(both[1]), expected)
+    code = generate_code(model, select_prefix(out, name), os.path.basename(both[1]), expected, notes=notes)
     # both are written, or neither
     with replace(both[0], KIND, force) as c, replace(both[1], KIND, force) as h:
         c.write(code.c.encode())

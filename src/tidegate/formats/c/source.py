@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 
 from ...outputs import describe_numbers
@@ -59,8 +59,8 @@ FLUSH = """
 int {name}_flush({name}_state *state, int32_t n, float *out);"""
 
 
-def generate_header(program: Program, name: str, file: str) -> str:
-    """Generate the .h. file: its name."""
+def generate_header(program: Program, name: str, file: str, notes: Sequence[str] = ()) -> str:
+    """Generate the .h. file: its name. notes: sentences for people who use it."""
     model, NAME = program.model, name.upper()
     what = f"{NAME}_IDS {program.inputs} /* number of token ids, from 0 */"
     (source,) = model.inputs.values()
@@ -99,6 +99,7 @@ def generate_header(program: Program, name: str, file: str) -> str:
             "weights_hash": model.weights_hash,
             "schema_hash": model.schema_hash,
             "labels": labels,
+            "notes": "".join(f"\n * {line}" for note in notes for line in textwrap.wrap(format_comment(note), 110)),
             "argument": step_argument(program),
             "input": describe_argument(program, NAME),
             "late": LATE.format(name=name, NAME=NAME, n=late) if (late := model.look_ahead) else "",

@@ -7,6 +7,7 @@ and outputs are described in docs/export.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...atomic import check, kind_from_start, replace
@@ -25,12 +26,18 @@ LARGEST: Final = (1 << 31) - 1  # bytes; the limit of protocol buffers
 
 
 def export(
-    model: Model, out: str | os.PathLike[str], expected: Any = None, force: bool = False, mode: str = "sequence"
+    model: Model,
+    out: str | os.PathLike[str],
+    expected: Any = None,
+    force: bool = False,
+    mode: str = "sequence",
+    notes: Sequence[str] = (),
 ) -> list[str]:
     """Write the model as one ONNX file; return the files written.
 
     out: the file's name. expected: not used; `tidegate verify` runs the check on the graph. force: replace a file that
     this command did not write. mode: "sequence", [T, B] at once, or "step", one step of B streams.
+    notes: sentences for the description of the graph.
 
     Raises: OptionError for an unknown mode, a mode that the model does not have, a path that does not end with .onnx,
     or a file that this command did not write; ModelFileError for a model of more than 2 GB; TidegateError if the file
@@ -48,7 +55,7 @@ def export(
     if os.path.splitext(path)[1] != SUFFIX:
         raise OptionError(f"out is {path!r}; expected a path that ends with {SUFFIX}")
     check(path, KIND, force=force)
-    message = build_message(model, mode)
+    message = build_message(model, mode, notes)
     with replace(path, KIND, force) as file:
         for part in message:
             file.write(part)
@@ -69,14 +76,14 @@ def encode(model: Model, mode: str = "sequence") -> bytes:
     return b"".join(build_message(model, mode))
 
 
-def build_message(model: Model, mode: str) -> Message:
+def build_message(model: Model, mode: str, notes: Sequence[str] = ()) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
     if mode == "step" and (because := whole_reason(model, mode)):
         raise OptionError(f"mode is 'step', but the graph has no steps, because {because}; use mode sequence")
     from ... import __version__
 
-    message = build(model, mode, __version__)
+    message = build(model, mode, __version__, notes)
     if message.size > LARGEST:
         raise ModelFileError(f"as ONNX it has {message.size} bytes; protocol buffers have at most {LARGEST} (2 GB)")
     return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -224,11 +225,11 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
     return hashes | {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
 
 
-def build(model: Model, mode: str, version: str) -> Message:
-    """Build the ONNX file of a model, ready to be written. version: of tidegate."""
+def build(model: Model, mode: str, version: str, notes: Sequence[str] = ()) -> Message:
+    """Build the ONNX file of a model, ready to be written. version: of tidegate. notes: for its description."""
     return proto.model(
         ModelGraph(model, mode == "sequence").graph(),
         version,
-        f"{model.document['task']['kind']} model",
+        ". ".join([f"{model.document['task']['kind']} model", *([" ".join(notes)] if notes else [])]),
         metadata(model, mode),
     )

@@ -1,0 +1,107 @@
+"""Make the document of a new model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .. import inputs as input_room
+from .. import outputs as output_room
+from ..layers import INPUT, Layer
+from .graph import GRAPH, join_outputs, make_nodes, read_output_nodes
+from .levels import GraphPlan, graphs_entry, join_states, split_graph
+from .state import state_schema
+from .streams import streams_entry
+
+FORMAT: Final = 2
+KEYS: Final = (
+    "format",
+    "task",
+    "inputs",
+    "graphs",
+    "outputs",
+    "decoders",
+    "tapes",
+    "state",
+    "streams",
+    "provenance",
+    "check",
+)
+Document = dict[str, Any]
+
+
+def assemble(
+    kind: str,
+    options: dict[str, Any],
+    inputs: Mapping[str, Any],
+    layers: Sequence[Layer],
+    outputs: Mapping[str, Any],
+    provenance: dict[str, Any],
+) -> Document:
+    """Make the document of a model, with its state, and without a check.
+
+    kind, options: of the task. inputs, outputs: entries by name; an output without `from` is of the last node. layers:
+    the nodes of the model's graph, in order.
+
+    >>> from ..layers import parse
+    >>> entry = output_room.make_entry(None, "")
+    >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
+    >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {})
+    >>> document["graphs"]["layers"]["nodes"]
+    [{'layer': 'softmax', 'from': ['x'], 'size': 2, 'tensors': {}}]
+    >>> document["outputs"]["values"]["from"]
+    'layers.0'
+    """
+    entries = {name: {"from": f"{GRAPH}.{len(layers) - 1}", **entry} for name, entry in outputs.items()}
+    joined, _ = join_outputs(layers, read_output_nodes(entries, layers).values())
+    return {
+        "format": FORMAT,
+        "task": {"kind": kind, "options": options},
+        "inputs": dict(inputs),
+        "graphs": {GRAPH: {"clock": INPUT, "nodes": make_nodes(layers)}},
+        "outputs": entries,
+        "decoders": {},
+        "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
+        "state": state_schema(joined),
+        "streams": streams_entry(
+            joined, input_room.starts_anew(inputs[INPUT]), any(map(output_room.feeds_back, outputs.values()))
+        ),
+        "provenance": provenance,
+        "check": None,
+    }
+
+
+def assemble_levels(
+    kind: str,
+    options: dict[str, Any],
+    inputs: Mapping[str, Any],
+    graphs: Mapping[str, GraphPlan],
+    outputs: Mapping[str, Any],
+    provenance: dict[str, Any],
+) -> Document:
+    """Make the document of a model with several graphs, each of which ticks at the end of the one before.
+
+    inputs: entries by name, side inputs with the `clock` that they have. graphs: by name, the innermost first. outputs:
+    entries with `from`. Other arguments: see `assemble`.
+    """
+    document: Document = {
+        "format": FORMAT,
+        "task": {"kind": kind, "options": options},
+        "inputs": dict(inputs),
+        "graphs": graphs_entry(graphs),
+        "outputs": dict(outputs),
+        "decoders": {},
+        "tapes": {
+            name: tape.to_json() for plan in graphs.values() for x in plan.layers for name, tape in x.tapes.items()
+        },
+        "provenance": provenance,
+        "check": None,
+    }
+    reads = {name: plan.reads for name, plan in graphs.items()}
+    singles = {name: split_graph(document, name, inputs[INPUT], reads) for name in graphs}
+    for name, plan in graphs.items():
+        nodes = read_output_nodes(singles[name]["outputs"], plan.layers)
+        joined, _ = join_outputs(plan.layers, nodes.values())
+        singles[name] |= {"state": state_schema(joined), "streams": streams_entry(joined)}
+    first = next(iter(singles.values()))
+    return {**document, "state": join_states(singles), "streams": first["streams"]}
