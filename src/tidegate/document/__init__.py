@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from .. import inputs as input_room
 from .. import outputs as output_room
+from ..decode.base import Decoder
 from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
@@ -33,6 +35,7 @@ from ..strictjson import canonical, show
 from ..tape import MAX_OPERATIONS, Tape
 from ..tensors import Array
 from . import baselines
+from .decoders import attach_decoders, check_decoder_names, parse_decoders, resolve_outputs
 from .graph import (
     GRAPH,
     check_ids,
@@ -71,12 +74,13 @@ Tapes = dict[str, Tape]
 
 
 class Parts(NamedTuple):
-    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name."""
+    """What a valid document describes: its tapes, its layers in order, and its inputs, outputs and decoders by name."""
 
     tapes: Tapes
     layers: tuple[Layer, ...]
     inputs: dict[str, Input]
     outputs: dict[str, Output]
+    decoders: dict[str, Decoder]
 
 
 def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
@@ -95,12 +99,18 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     tapes = _check_tapes(document["tapes"])
     _check_task(document["task"])
     check_names(document)
+    check_decoder_names(document["decoders"])
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
     layers = _parse_layers(read_layers(document), read_sources(document), tapes, source, tensors)
     used |= {name for layer in layers for name in layer.tensors.values()}
     _refuse_unused_tapes(layers, tapes)
-    outputs, layers = _parse_outputs(document["outputs"], layers, {INPUT: source})
+    decoders = parse_decoders(document, layers, {INPUT: source}, tensors)
+    used |= {name for decoder in decoders.values() for name in decoder.tensors.values()}
+    outputs, layers = _parse_outputs(
+        resolve_outputs(document["outputs"], document["decoders"]), layers, {INPUT: source}
+    )
+    attach_decoders(outputs, document["outputs"], decoders)
     width = layers[-1].width
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
@@ -116,7 +126,7 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     used |= baselines.check(document["provenance"], tensors)
     counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
-    return Parts(tapes, layers, {INPUT: source}, outputs)
+    return Parts(tapes, layers, {INPUT: source}, outputs, decoders)
 
 
 def assemble(
@@ -126,11 +136,12 @@ def assemble(
     layers: Sequence[Layer],
     outputs: Mapping[str, Any],
     provenance: dict[str, Any],
+    decoders: Mapping[str, Any] = MappingProxyType({}),
 ) -> Document:
     """Make the document of a model, with its state, and without a check.
 
-    kind, options: of the task. inputs, outputs: entries by name; an output without `from` is of the last node. layers:
-    the nodes of the model's graph, in order.
+    kind, options: of the task. inputs, outputs, decoders: entries by name; an output without `from` and a decoder
+    without `reads` are of the last node. layers: the nodes of the model's graph, in order.
 
     >>> entry = output_room.make_entry(None, "")
     >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
@@ -140,15 +151,17 @@ def assemble(
     >>> document["outputs"]["values"]["from"]
     'layers.0'
     """
-    entries = {name: {"from": f"{GRAPH}.{len(layers) - 1}", **entry} for name, entry in outputs.items()}
-    joined, _ = join_outputs(layers, read_output_nodes(entries, layers).values())
+    last = f"{GRAPH}.{len(layers) - 1}"
+    entries = {name: {"from": last, **entry} for name, entry in outputs.items()}
+    decoders = {name: {"reads": last, **entry} for name, entry in decoders.items()}
+    joined, _ = join_outputs(layers, read_output_nodes(resolve_outputs(entries, decoders), layers).values())
     return {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
         "graphs": {GRAPH: {"clock": INPUT, "nodes": make_nodes(layers)}},
         "outputs": entries,
-        "decoders": {},
+        "decoders": decoders,
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
         "state": state_schema(joined),
         "streams": streams_entry(

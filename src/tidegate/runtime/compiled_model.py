@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from .. import _native
 from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Steps
 from ..model import Model
+from .decoding import Decoding, find_decoder
 from .engine import resolve_target
 from .kept_steps import KeptSteps
 from .offline import make_runner
@@ -25,9 +25,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
-MEMORY: Final = Struct("=q")  # what a stream remembers of an output
 MOST_THREADS: Final = 16
-FEW_ROWS: Final = 4  # fewer are followed sooner one by one
 
 
 def resolve_threads(threads: int | None, default: int | None = None) -> int:
@@ -68,20 +66,23 @@ class CompiledModel:
     look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
     stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
     many steps an answer can wait for, for one of these reasons.
-    feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
-    what a stream remembers of an output, behind the state of the layers, by the output's name.
+    feeds_back: an answer runs the layers beyond the last step, from the state then. decodings: what a stream remembers
+    of the decoders of outputs, behind the state of the layers, by the output's name. late_decoding: that of the decoder
+    that decides later, or None. ends_late: whether the end of a message brings results about its last steps.
     """
 
     __slots__ = (
         "arguments",
+        "decodings",
         "delay",
+        "ends_late",
         "engine",
         "feeds_back",
         "initial",
         "initial_row",
         "kept",
+        "late_decoding",
         "look_ahead",
-        "memories",
         "model",
         "output",
         "outputs",
@@ -109,9 +110,13 @@ class CompiledModel:
         self.model, self.precision = model, resolve_precision(weights, compute)
         self.target = resolve_target(target, self.precision)
         (source,), self.outputs = model.inputs.values(), model.outputs
-        remembered = [name for name, output in self.outputs.items() if output.memories]
-        self.memories = {name: model.state_bytes + MEMORY.size * i for i, name in enumerate(remembered)}
-        spare = MEMORY.size * len(remembered)
+        self.decodings, size = dict[str, Decoding](), model.state_bytes
+        for name, output in self.outputs.items():
+            if find_decoder(output) is not None:
+                self.decodings[name] = decoding = Decoding(output, size)
+                size = decoding.end
+        self.late_decoding = next((one for one in self.decodings.values() if one.late), None)
+        spare = size - model.state_bytes
         self.runner = make_runner(model, self.target, True, weights, compute, spare)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.takes_one_id = source.features is None and source.ids == 1
@@ -123,16 +128,14 @@ class CompiledModel:
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
         self.width = int(self.runner.outputs)
         self.look_ahead = self.runner.look_ahead if source.rows is None else 0  # rows that run anew end each time
-        self.schema = model.state_schema + [
-            {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
-            for name, at in self.memories.items()
-        ]
-        size, self.kept = model.state_bytes + spare, None
+        self.schema = model.state_schema + [array for one in self.decodings.values() for array in one.describe()]
+        self.kept = None
         self.initial_row = make_initial(self.schema, size)
         if model.keeps:
             self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
             self.schema.append(self.kept.describe())
         self.delay = model.keeps or self.look_ahead
+        self.ends_late = self.delay > 0 or self.late_decoding is not None
         self.initial = self.initial_row if self.kept is None else make_initial(self.schema, self.kept.end)
         self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
 
@@ -179,7 +182,7 @@ class CompiledModel:
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
-            if self.memories and (not self.look_ahead or read_step_count(block) > self.look_ahead):
+            if self.decodings and (not self.look_ahead or read_step_count(block) > self.look_ahead):
                 self.follow(block, values[None])
             return block, values, None
         if not number:
@@ -193,7 +196,7 @@ class CompiledModel:
             return block, self.run_windows(x, lengths)[0], scaling
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
-        if self.memories:
+        if self.decodings:
             return block, self.run_each(block, rows, values), None
         values = values.copy()
         self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
@@ -227,25 +230,20 @@ class CompiledModel:
         """Return the first of some steps that gives an answer, after `before` others; as many as there are for none."""
         return min(steps, max(0, self.look_ahead - before))
 
-    def follow(self, block: Any, values: Floats) -> None:
-        """Write into a block what a stream remembers of outputs after further steps. values: of each [T, width]."""
-        for name, at in self.memories.items():
-            (memory,) = MEMORY.unpack_from(block, at)
-            MEMORY.pack_into(block, at, int(self.outputs[name].follow(values, memory)[-1]))
+    def follow(self, block: Bytes, values: Floats) -> None:
+        """Write into a block what a stream remembers of decoders after further steps. values: of each [T, width]."""
+        for one in self.decodings.values():
+            one.follow(block, values)
 
     def follow_each(self, blocks: Bytes, rows: npt.NDArray[np.int64], values: Floats) -> None:
         """Do `follow` for one step of each of some rows of blocks; one may occur several times. values: [n, width]."""
-        if len(rows) < FEW_ROWS or len(np.unique(rows)) < len(rows):
-            for row, one in zip(rows.tolist(), values, strict=True):
-                self.follow(blocks[row], one[None])
-            return
-        for name, at in self.memories.items():
-            memories = blocks[:, at : at + MEMORY.size].view(np.int64)[:, 0]
-            memories[rows] = self.outputs[name].follow_each(values, memories[rows])
+        for one in self.decodings.values():
+            one.follow_each(blocks, rows, values)
 
-    def read_memory(self, block: Any, name: str) -> npt.NDArray[np.int64]:
-        """Return what a stream remembers of an output, int64 [1]."""
-        return np.array(MEMORY.unpack_from(block, self.memories[name]), np.int64)
+    def finish(self, block: Bytes) -> None:
+        """Write into a block what decoders decide at the end of its message."""
+        for one in self.decodings.values():
+            one.finish(block)
 
     def run_restarts(self, restart: Sequence[Any]) -> Iterator[tuple[Floats, Any]]:
         """Yield the last values [B, width] of restarts, and what the input gives outputs, in batches."""
@@ -292,10 +290,9 @@ class CompiledModel:
             raise StateError("the state has another shape: the size of its block or output is not this model's")
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays do not match its schema_hash")
-        for name in self.memories:
-            memory, count = int(self.read_memory(state.block, name)[0]), self.outputs[name].memories
-            if not 0 <= memory < count:
-                raise StateError(f"the state's outputs.{name}.memory is {memory}; expected 0 to {count - 1}")
+        for one in self.decodings.values():
+            if wrong := one.check(state.block):
+                raise StateError(f"the state's {wrong}")
         input_state = self.source.from_bytes(state.input_state, state.steps)
         if self.kept is not None:
             self.kept.check(state, self.source.pending_steps(input_state), self.source.size)

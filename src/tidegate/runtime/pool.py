@@ -284,7 +284,7 @@ class Pool(PoolRuns):
         """
         source = self._compiled.source
         compiled = self._compiled
-        is_alone_in_round = compiled.feeds_back or bool(compiled.memories) or compiled.look_ahead > 0
+        is_alone_in_round = compiled.feeds_back or bool(compiled.decodings) or compiled.look_ahead > 0
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         counts: dict[Hashable, int] = {}  # of the steps that streams keep

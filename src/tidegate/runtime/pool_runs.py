@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import error_context
 from ..inputs.base import Round
 from ..outputs.base import Answer, Output
-from .answers import make_answer
+from .answers import make_answer, make_step_answers
 from .compiled_model import Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .rows import Event, Indices, Rows
@@ -114,7 +114,7 @@ class PoolRuns(Rows):
         }
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
-        ends = self._run_ends(batch, row_array) if compiled.delay else {}
+        ends = self._run_ends(batch, row_array) if compiled.ends_late else {}
         for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
             position, _, steps, state, end, is_silent, per_step = event
             count = totals[row] = totals[row] + steps.number
@@ -124,17 +124,18 @@ class PoolRuns(Rows):
             if restarts:
                 self._outputs[row] = values
                 write_step_count(block, count)
-            if i in ends:
-                if per_step and steps.number and count > compiled.delay:
-                    late = compiled.look_ahead
-                    answers.append((position, make_answer(compiled, values, count, state, block, late=late)))
-                if per_step:
-                    each = make_end_answers(compiled, block, ends[i], state)
-                    answers += [(position, answer) for answer in each]
-                else:
-                    answers.append((position, make_end_answer(compiled, block, ends[i], state)))
-            elif not is_silent and not (per_step and compiled.delay and count <= compiled.delay):
-                answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
+            each: list[Answer] = []
+            if per_step and not is_silent and (steps.number or (compiled.late_decoding is None and i not in ends)):
+                each = make_step_answers(
+                    compiled, values, count, state, block, end and i not in ends, scaling, compiled.delay
+                )
+            if i in ends and per_step:
+                each += make_end_answers(compiled, block, values, ends[i], state)
+            elif i in ends:
+                each = [make_end_answer(compiled, block, values, ends[i], state)]
+            elif not per_step and not is_silent:
+                each = [make_answer(compiled, values, count, state, block, end, scaling)]
+            answers += [(position, answer) for answer in each]
             if end:
                 self._reset(row)
 

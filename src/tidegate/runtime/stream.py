@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import StateError, error_context
 from ..outputs.base import Answer
-from .answers import make_answer
+from .answers import make_answer, make_step_answers
 from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .state import State, read_step_count
@@ -75,8 +75,8 @@ class Stream:
             block, values, state, successor = snapshot
             steps, state = compiled.source.push(x, state, time, end)
             block, values, scaling = compiled.advance(block, values, steps, state)
-            if end and compiled.delay:
-                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            if end and compiled.ends_late:
+                answer = make_end_answer(compiled, block, values, run_ends(compiled, block[None])[0], state)
             else:
                 answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
             after = reset_snapshot(compiled, state) if end else (block, values, state, {})
@@ -101,11 +101,12 @@ class Stream:
                 pieces = [(steps, after)]
             for steps, state in pieces:
                 block, values, scaling = compiled.advance(block, values, steps, state)
-                count, late = read_step_count(block), compiled.delay
-                if not late or count > late:
-                    answers.append(make_answer(compiled, values, count, state, block, end, scaling, late=late))
-            if end and compiled.delay:
-                answers += make_end_answers(compiled, block, run_ends(compiled, block[None])[0], after)
+                if not steps.number and compiled.late_decoding is not None:
+                    continue
+                count = read_step_count(block)
+                answers += make_step_answers(compiled, values, count, state, block, end, scaling, compiled.delay)
+            if end and compiled.ends_late:
+                answers += make_end_answers(compiled, block, values, run_ends(compiled, block[None])[0], after)
             self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
             return answers
         except BaseException:
@@ -118,8 +119,8 @@ class Stream:
         try:
             steps, state = compiled.source.finish(snapshot[2])
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps, state)
-            if compiled.delay:
-                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            if compiled.ends_late:
+                answer = make_end_answer(compiled, block, values, run_ends(compiled, block[None])[0], state)
             else:
                 answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
             self._replace(snapshot, reset_snapshot(compiled, state))

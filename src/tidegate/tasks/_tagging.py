@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import outputs as output_room
+from ..document.decoders import attach_decoders
 from ..outputs.base import Output
 from ..outputs.tags import BIO
 from ..text_tables import format_count
@@ -150,14 +151,15 @@ def describe_unseen(what: str, names: Iterable[str], known: Sequence[str]) -> li
 
 def make_output(entry: dict[str, Any]) -> Output:
     """Return the output of tags alone, without the numbers of others."""
-    own = {key: value for key, value in entry.items() if key != "part"}
-    return output_room.parse(TAGS, {**own, "from": ""}, len(entry["labels"]), {})
+    own = {**{key: value for key, value in entry.items() if key != "part"}, "from": ""}
+    output = output_room.parse(TAGS, own, len(entry["labels"]), {})
+    attach_decoders({TAGS: output}, {TAGS: own}, {})
+    return output
 
 
 def choose_tags(output: Output, values: npt.NDArray[Any]) -> Indices:
     """Return the index of each step's tag, int64 [T], as the output chooses it. values: [T, tags]."""
-    chosen: Indices = output.follow(values, 0) - 1 if output.memories else values.argmax(-1)
-    return chosen
+    return np.asarray(values.argmax(-1) if output.decoder is None else output.decoder.decode(values))
 
 
 def name_tags(rows: Sequence[Indices], names: list[str]) -> list[list[str]]:
