@@ -54,6 +54,13 @@ class Bio(Decoder):
             found = self.choose_each(y, last[:, 0])[:, None]
         return Update({"memory": found + 1}, found)
 
+    def decode(self, values: Floats) -> Indices:
+        found, last = [], 0
+        for row in values:
+            found.append(index := self.choose(row, last))
+            last = index + 1
+        return np.array(found, np.int64)
+
     def choose(self, row: Floats, last: int) -> int:
         """Return the index of a step's tag: of those that may follow, the first with the largest number."""
         index, inner = int(np.where(self.inside, LEAST, row).argmax()), int(self.inner[last])

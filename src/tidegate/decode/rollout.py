@@ -8,13 +8,15 @@ NaN once a path exceeds the largest number allowed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..features.steps import LARGEST
 from .base import VALUES, Array, Context, Decoder, Memory, Update, check_common
+
+DRAWN: Final = 1 << 12  # numbers that are drawn at once
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +32,8 @@ class Rollout(Decoder):
 
     `decided` has the quantiles of one step, float64 [n, 1, targets, quantiles]. `next` has the targets of each future,
     then what is known of the step after: float64 [n x paths, targets + known columns]; the targets of a future that is
-    lost are NaN. Its memory: the seed, the number of the step, which futures are lost, and what is known.
+    lost are NaN. Its memory: the seed, the number of the step, draws for it and the next ones, which futures are lost,
+    and what is known.
 
     >>> rollout = Rollout("outputs.forecast", {"options": {"quantiles": [0.5]}}, 1)
     >>> memory = rollout.start(1, Context(seed=0, paths=2))
@@ -52,6 +55,7 @@ class Rollout(Decoder):
         return {
             "seed": np.array(seed, np.int64),
             "step": np.array(0, np.int64),
+            "shares": np.empty((0, paths, 0)),
             "lost": np.zeros((n, paths), bool),
             "known": np.empty((n, 0, 0)) if known is None else known,
         }
@@ -62,19 +66,31 @@ class Rollout(Decoder):
         y: its quantiles for each future, float64 [n x paths, targets, quantiles].
         """
         step, (n, paths), known = int(memory["step"]), memory["lost"].shape, memory["known"]
-        random = np.random.Generator(np.random.PCG64(int(memory["seed"])).advance(step * paths * y.shape[1]))
-        values = sample(y, self.levels, np.tile(random.random((paths, y.shape[1])), (n, 1)))
+        shares = memory["shares"]
+        if not len(shares):
+            shares = draw_shares(int(memory["seed"]), step, (paths, y.shape[1]))
+        values = sample(y, self.levels, np.tile(shares[0], (n, 1)))
         lost = memory["lost"].reshape(-1) | is_too_large(values)
         values[lost] = np.nan  # from here on the path is lost, and so is its stream
         quantiles = y[::paths]
         if step:
-            quantiles = np.moveaxis(np.quantile(values.reshape(n, paths, -1), self.levels, axis=1), 0, -1)
+            quantiles = np.quantile(values.reshape(n, paths, -1), self.levels, axis=1).transpose(1, 2, 0)
         following = values
         if step + 1 < known.shape[1]:
             following = np.concatenate([values, np.repeat(known[:, step + 1], paths, 0)], 1)
-        return Update(
-            {**memory, "step": memory["step"] + 1, "lost": lost.reshape(n, paths)}, quantiles[:, None], following
-        )
+        after = {"step": memory["step"] + 1, "shares": shares[1:], "lost": lost.reshape(n, paths)}
+        return Update({**memory, **after}, quantiles[:, None], following)
+
+
+def draw_shares(seed: int, step: int, shape: tuple[int, int]) -> Floats:
+    """Return the draws of this step and of some that follow, [steps, *shape]: the same wherever they begin.
+
+    >>> [draw_shares(0, step, (1, 1))[0, 0].round(2).tolist() for step in (0, 1)], draw_shares(0, 0, (1, 1))[1].round(2)
+    ([[0.64], [0.27]], array([[0.27]]))
+    """
+    size = shape[0] * shape[1]
+    random = np.random.Generator(np.random.PCG64(seed).advance(step * size))
+    return random.random((max(1, DRAWN // size), *shape))
 
 
 def is_too_large(y: Floats) -> npt.NDArray[np.bool_]:

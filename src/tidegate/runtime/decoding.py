@@ -28,7 +28,7 @@ class Decoding:
     output: with a decoder that drives nothing. offset: where its arrays begin, a multiple of 8, as each of them does.
     """
 
-    __slots__ = ("decoder", "end", "fields", "late", "output", "places")
+    __slots__ = ("arrays", "decoder", "end", "fields", "late", "output")
 
     def __init__(self, output: Output, offset: int) -> None:
         assert output.decoder is not None
@@ -36,9 +36,9 @@ class Decoding:
         self.fields = dict(self.decoder.fields)
         if self.late:
             self.fields[NUMBERS] = Field("float32", (self.late + 1, output.width))
-        self.places: dict[str, slice] = {}
+        self.arrays: dict[str, tuple[slice, np.dtype[Any], tuple[int, ...]]] = {}  # what `read` needs, as a push waits
         for name, field in self.fields.items():
-            self.places[name] = slice(offset, offset + field.nbytes)
+            self.arrays[name] = slice(offset, offset + field.nbytes), np.dtype(field.dtype), field.shape
             offset += -(-field.nbytes // 8) * 8
         self.end = offset
 
@@ -49,31 +49,26 @@ class Decoding:
                 "name": f"{self.decoder.place}.{name}",
                 "dtype": field.dtype,
                 "shape": list(field.shape),
-                "offset": self.places[name].start,
+                "offset": self.arrays[name][0].start,
             }
             for name, field in self.fields.items()
         ]
 
-    def read(self, blocks: Bytes) -> Memory:
+    def read(self, blocks: Bytes) -> dict[str, Array]:
         """Return the arrays of n blocks [n, state_bytes] as views [n, ...]."""
         n = len(blocks)
         return {
-            name: blocks[:, self.places[name]].view(field.dtype).reshape(n, *field.shape)
-            for name, field in self.fields.items()
+            name: blocks[:, place].view(dtype).reshape(n, *shape) for name, (place, dtype, shape) in self.arrays.items()
         }
-
-    def write(self, blocks: Bytes, memory: Memory, rows: Any = slice(None)) -> None:
-        """Write arrays [n, ...] into n rows of blocks."""
-        for name, place in self.places.items():
-            values = np.ascontiguousarray(memory[name])
-            blocks[rows, place] = values.reshape(len(values), -1).view(np.uint8)
 
     def follow(self, block: Bytes, values: Floats) -> None:
         """Change a block by further steps. values: the numbers after each [T, all outputs' numbers]."""
-        memory = self.read(block[None].copy())  # as an array may become another one, while it is written to
+        places = self.read(block[None])
+        memory: Memory = {name: place.copy() for name, place in places.items()}  # which may become parts of others
         for own in self.output.select(values)[:, None]:
             memory = self.update(memory, own)
-        self.write(block[None], memory)
+        for name, place in places.items():
+            place[...] = memory[name]
 
     def follow_each(self, blocks: Bytes, rows: Indices, values: Floats) -> None:
         """Do `follow` for one step of each of some rows of blocks; one may occur several times. values: [n, all]."""
@@ -81,8 +76,10 @@ class Decoding:
             for row, one in zip(rows.tolist(), values, strict=True):
                 self.follow(blocks[row], one[None])
             return
-        memory = {name: values[rows] for name, values in self.read(blocks).items()}
-        self.write(blocks, self.update(memory, self.output.select(values)), rows)
+        places = self.read(blocks)
+        memory = self.update({name: place[rows] for name, place in places.items()}, self.output.select(values))
+        for name, place in places.items():
+            place[rows] = memory[name]
 
     def update(self, memory: Memory, own: Floats) -> Memory:
         """Return the memory of n streams after one further step. own: the output's numbers after it [n, width]."""
@@ -93,8 +90,10 @@ class Decoding:
 
     def finish(self, block: Bytes) -> None:
         """Change a block by the end of its message."""
-        memory = self.read(block[None].copy())
-        self.write(block[None], {**memory, **self.decoder.finish(memory).memory})
+        places = self.read(block[None])
+        after = self.decoder.finish({name: place.copy() for name, place in places.items()}).memory
+        for name in self.decoder.fields:
+            places[name][...] = after[name]
 
     def count(self, block: Bytes) -> tuple[int, int]:
         """Return how many of the latest steps have no final result yet, and how many the last step made final."""

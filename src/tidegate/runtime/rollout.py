@@ -187,7 +187,7 @@ class Paths:
         """
         x = self.last.copy()
         columns = self.transform.find_columns("target")
-        targets, known = np.split(numbers, [len(columns)], 1)
+        targets, known = numbers[:, : len(columns)], numbers[:, len(columns) :]
         x[:, columns] = np.where(np.isnan(targets), x[:, columns], targets)
         if known.size:
             x[:, self.source.known_columns] = known

@@ -186,7 +186,7 @@ def test_a_report_counts_unseen_tags_and_labels() -> None:
 
 
 def test_the_output_of_a_file_chooses_the_same_tags() -> None:
-    output = make_output(prepare(label="label").outputs["tags"])
+    output = make_output(prepare(label="label").outputs["tags"], {}, {})
     assert choose_tags(output, np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]], np.float32)).tolist() == [2, 0, 1]
 
 
