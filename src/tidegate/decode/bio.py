@@ -11,7 +11,6 @@ from ..expect import check_list, check_text
 from .base import IDS, Array, Decoder, Field, Floats, Indices, Memory, Update, check_common
 
 LEAST: Final = np.float32(-np.inf)
-FEW_ROWS: Final = 4  # fewer are followed sooner one by one
 
 
 def parse(place: str, entry: Mapping[str, Any], width: int, tensors: Mapping[str, Array]) -> Bio:
@@ -48,11 +47,11 @@ class Bio(Decoder):
 
     def update(self, memory: Memory, y: Floats) -> Update:
         last = memory["memory"]
-        if len(y) < FEW_ROWS:
-            found = np.array([[self.choose(row, k)] for row, k in zip(y, last[:, 0].tolist(), strict=True)], np.int64)
+        if len(y) == 1:  # first, as a stream waits for it
+            last = np.array([[1 + self.choose(y[0], last.item())]])
         else:
-            found = self.choose_each(y, last[:, 0])[:, None]
-        return Update({"memory": found + 1}, found)
+            last = 1 + self.choose_each(y, last[:, 0])[:, None]
+        return Update({"memory": last}, last - 1)
 
     def decode(self, values: Floats) -> Indices:
         found, last = [], 0

@@ -65,8 +65,9 @@ class Decoding:
         """Change a block by further steps. values: the numbers after each [T, all outputs' numbers]."""
         places = self.read(block[None])
         memory: Memory = {name: place.copy() for name, place in places.items()}  # which may become parts of others
-        for own in self.output.select(values)[:, None]:
-            memory = self.update(memory, own)
+        own = self.output.select(values)
+        for t in range(len(own)):
+            memory = self.update(memory, own[t : t + 1])
         for name, place in places.items():
             place[...] = memory[name]
 

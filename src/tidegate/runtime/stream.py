@@ -60,9 +60,11 @@ class Stream:
         that the piece completes.
 
         If the model looks n steps ahead, the answer after a step is about the step n before it, whose number is its
-        `step`, and the first n steps have none; at the end, the answers about the last steps follow. If it reads whole
-        messages, there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives
-        it, and with per_step the list has an answer about each step of the message.
+        `step`, and the first n steps have none; at the end, the answers about the last steps follow. If a decoder needs
+        later steps to decide, an answer is about the latest step that is decided, and with per_step there is one about
+        each step that the piece decides: none, one or several for each of its own steps. If it reads whole messages,
+        there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives it, and
+        with per_step the list has an answer about each step of the message.
 
         Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """

@@ -25,6 +25,7 @@ PATH = {"transitions": "path.transitions", "start": "path.start", "end": "path.e
 VITERBI = {"kind": "viterbi", "part": [0, 5], "tensors": PATH, "options": {"look_ahead": 3}}
 THRESHOLD = {"kind": "threshold", "part": [0, 5], "options": {"on": 0.5, "off": -0.25, "least": 2}}
 MAJORITY = {"kind": "majority", "part": [0, 5], "options": {}}
+BIO = {"kind": "bio", "part": [0, 5], "options": {"labels": TAGS}}
 TAGGED = {"kind": "tags", "at": "step", "from": "path", "labels": TAGS, "scores": "logits", "scheme": None}
 EVENTS = {"kind": "events", "at": "step", "from": "path", "labels": TAGS, "scores": "logits"}
 LABEL = {
@@ -36,7 +37,12 @@ LABEL = {
     "part": [5, 7],
 }
 ROWS = [np.random.default_rng(k).integers(0, 20, 1 + k).astype(np.int32) for k in range(9)]
-DECODERS = {"viterbi": (VITERBI, TAGGED), "threshold": (THRESHOLD, EVENTS), "majority": (MAJORITY, TAGGED)}
+DECODERS = {
+    "viterbi": (VITERBI, TAGGED),
+    "threshold": (THRESHOLD, EVENTS),
+    "majority": (MAJORITY, TAGGED),
+    "bio": (BIO, TAGGED),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +83,7 @@ def results(answer: Any) -> list[Any]:
 CASES = pytest.mark.parametrize(
     ("kind", "ahead", "both"),
     [("viterbi", 0, False), ("viterbi", 2, False), ("viterbi", 0, True)]
-    + [(kind, ahead, False) for kind in ("threshold", "majority") for ahead in (0, 2)],
+    + [(kind, ahead, False) for kind in ("threshold", "majority", "bio") for ahead in (0, 2)],
 )
 
 
@@ -256,6 +262,19 @@ def test_wrong_thresholds(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ModelFileError) as caught:
         make("threshold", options=options)
     assert sentence in str(caught.value)
+
+
+def test_an_entry_of_bio_gives_the_tags_of_the_scheme_of_that_name() -> None:
+    model = make("bio")
+    document = model.document
+    tagged = {**TAGGED, "from": "layers.2", "part": [0, 5], "scheme": "bio"}
+    other = Model({**document, "outputs": {**document["outputs"], "found": tagged}, "decoders": {}}, model.tensors)
+    first, second = (Predictor(one, "base", threads=1).answers(ROWS) for one in (model, other))
+    assert [results(one) for one in first] == [results(one) for one in second]
+    with pytest.raises(
+        ModelFileError, match=r"decoders\.path\.options\.labels: has 4 entries; expected a list of 5 to 5"
+    ):
+        make("bio", options={"labels": TAGS[1:]})
 
 
 def test_an_output_of_labels_reads_a_node_and_events_need_a_decoder() -> None:
