@@ -22,12 +22,8 @@ def test_a_threshold_by_its_definition(least: int) -> None:
     for column, flags in zip(values.T, found.T, strict=True):
         active = 0
         for number, flag in zip(column, flags, strict=True):
-            if active and active < least:
-                active += 1
-            elif number >= 0.5 or (active and number >= -0.5):
-                active += 1
-            else:
-                active = 0
+            stays = active > 0 and (active < least or number >= -0.5)
+            active = active + 1 if stays or number >= 0.5 else 0
             assert flag == bool(active)
 
 
