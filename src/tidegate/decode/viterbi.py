@@ -66,7 +66,9 @@ class Viterbi(Decoder):
         self.transitions, self.first, self.last = (
             np.asarray(numbers[role], np.float32) for role in ("transitions", "start", "end")
         )
+        self.into = np.ascontiguousarray(self.transitions.T)  # [label, label before]
         self.labels = np.arange(self.width, dtype=np.int32)
+        self.columns = np.arange(self.late + 1, dtype=np.int32)  # of the latest labels of a path
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -89,15 +91,13 @@ class Viterbi(Decoder):
             each = [self.update({k: v[part] for k, v in memory.items()}, y[part]) for part in parts]
             joined = {name: np.concatenate([one.memory[name] for one in each]) for name in memory}
             return Update(joined, np.concatenate([one.decided for one in each]))
-        sums = memory["scores"][:, :, None] + self.transitions
+        sums, rows = memory["scores"][:, None] + self.into, np.arange(len(y))[:, None]
         begins = memory["pending"] == 0
-        parents = np.where(begins, self.labels, sums.argmax(1))
-        scores = np.where(begins, self.first, np.take_along_axis(sums, parents[:, None], 1)[:, 0]) + y.astype(
-            np.float32
-        )
+        parents = np.where(begins, self.labels, sums.argmax(2))
+        scores = np.where(begins, self.first, sums[rows, self.labels, parents]) + y.astype(np.float32)
         scores -= scores.max(1, keepdims=True)
-        paths = np.take_along_axis(memory["paths"], parents[:, :, None], 1)
-        paths = np.concatenate([paths[:, :, 1:], np.broadcast_to(self.labels[:, None], (len(y), self.width, 1))], 2)
+        paths = np.empty_like(memory["paths"])
+        paths[:, :, :-1], paths[:, :, -1] = memory["paths"][rows, parents, 1:], self.labels
         return self.decide(scores, paths, memory["pending"] + np.int32(1))
 
     def decide(self, scores: Floats, paths: Array, pending: Array) -> Update:
@@ -108,9 +108,8 @@ class Viterbi(Decoder):
         best = select_best(scores, paths)
         differs = ((paths != best[:, None]) & (scores > IMPOSSIBLE)[:, :, None]).any(1)
         begin = self.late + 1 - pending  # where the oldest label that waits stands
-        place = np.arange(self.late + 1)
         differs[:, -1] = True  # the newest label always waits
-        agreed = np.where(place < begin, False, differs).argmax(1)[:, None].astype(np.int32) - begin
+        agreed = np.where(self.columns < begin, False, differs).argmax(1)[:, None].astype(np.int32) - begin
         is_late = (pending - agreed > self.late)[:, 0]
         if is_late.any():  # then nothing was agreed on, as at most one more than `late` wait
             ends = paths[:, :, 0] != best[:, None, 0]
@@ -127,10 +126,10 @@ class Viterbi(Decoder):
 
     def select_decided(self, best: Array, memory: Memory) -> Indices:
         """Return the labels that a step or the end made final, int64 [n, late + 1], with -1 behind them."""
-        decided, place = memory["decided"], np.arange(self.late + 1)
+        decided = memory["decided"]
         begin = self.late + 1 - memory["pending"] - decided
-        found = np.take_along_axis(best, np.minimum(begin + place, self.late), 1)
-        return np.where(place < decided, found, -1).astype(np.int64)
+        found = best[np.arange(len(best))[:, None], np.minimum(begin + self.columns, self.late)]
+        return np.where(self.columns < decided, found, -1).astype(np.int64)
 
     def recall(self, memory: Memory) -> Array:
         return select_best(memory["scores"], memory["paths"])
