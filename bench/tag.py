@@ -7,6 +7,7 @@ word. Writes bench/results/tag.json and keeps its other entries.
     python bench/tag.py atis snips --seeds 0 1 2
     python bench/tag.py atis --direction both  # entries of their own, to compare with
     python bench/tag.py atis --lookahead 0
+    python bench/tag.py atis snips --decoder crf
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
     parser.add_argument("--direction", choices=("both",), help="as that of fit")
     parser.add_argument("--lookahead", type=int, help="as that of fit")
+    parser.add_argument("--decoder", choices=("crf",), help="as that of fit")
     args = parser.parse_args()
-    options = {key: value for key in ("direction", "lookahead") if (value := getattr(args, key)) is not None}
+    options = {key: value for key in ("direction", "lookahead", "decoder") if (value := getattr(args, key)) is not None}
     for name in args.sets:
         runs = measure_seeds(name, args.seeds, options)
         figures = {"published": list(catalogue.get(name).published), "runs": runs}
@@ -72,23 +74,26 @@ def measure_seed(name: str, files: dict[str, Path], seed: int, options: dict[str
 def measure_stream(predictor: Predictor, texts: list[str]) -> dict[str, float]:
     """Push the words of texts one by one into a stream; return the microseconds a word and the bytes of its state.
 
-    The tags of all words, the late ones included, are compared with those of the whole text first.
+    The tags of all words, the late ones included, are compared with those of the whole text first. words_late: the mean
+    number of words from a word to its tag, of those that come before the end of their text.
     """
-    stream, seconds = predictor.stream(), []
+    stream, seconds, waits = predictor.stream(), list[float](), list[int]()
     for text, whole in zip(texts, predictor.answers(texts), strict=True):
         tags = []
-        for word in text.split():
+        for k, word in enumerate(text.split()):
             start = time.perf_counter()
-            answer = stream.push(word + " ")["tags"]
+            answers = stream.push(word + " ", per_step=True)
             seconds.append(time.perf_counter() - start)
-            tags += answer.tags or []
+            waits += [k - len(tags) - i for i in range(len(answers))]
+            tags += [one["tags"].tags[0] for one in answers]
         state = stream.state.block.nbytes
         for late in stream.push("", end=True, per_step=True):
             tags += late["tags"].tags
         if tags != whole["tags"].tags:
             raise SystemExit(f"a stream tags the words of {text!r} otherwise than the whole text")
     cuts = statistics.quantiles(seconds, n=100)
-    return {"us_a_word": 1e6 * statistics.median(seconds), "us_a_word_99": 1e6 * cuts[98], "state_bytes": state}
+    times = {"us_a_word": 1e6 * statistics.median(seconds), "us_a_word_99": 1e6 * cuts[98]}
+    return {**times, "state_bytes": state, "words_late": statistics.mean(waits)}
 
 
 def format_results(results: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
+from .decode.base import Decoder
 from .document import FORMAT, UNHASHED, validate
 from .document.graph import find_columns
 from .document.upgrade import read_format, upgrade
@@ -59,6 +60,7 @@ class Model:
     """
 
     __slots__ = (
+        "_decoders",
         "_document",
         "_former",
         "_hashes",
@@ -132,11 +134,12 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes, self._layers, inputs, outputs, levels = validate(self._document, tensors)
+        self._tapes, self._layers, inputs, outputs, decoders, levels = validate(self._document, tensors)
         self._levels = {
             name: ModelLevel(one.level, one.reads, Model(one.document, one.tensors)) for name, one in levels.items()
         }
         self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
+        self._decoders = MappingProxyType(decoders)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -207,6 +210,11 @@ class Model:
     def outputs(self) -> Mapping[str, Output]:
         """The outputs, by name."""
         return self._outputs
+
+    @property
+    def decoders(self) -> Mapping[str, Decoder]:
+        """The decoders that the document has, by name; an output has its own in `decoder`."""
+        return self._decoders
 
     @property
     def labels(self) -> list[str] | None:
@@ -285,8 +293,13 @@ class Model:
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
-        kept = {"keeps": self.keeps} if self.keeps else {}
-        yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state, **kept}) + b"\n"
+        more: dict[str, Any] = {"keeps": self.keeps} if self.keeps else {}
+        if self._decoders:
+            more["decoders"] = {
+                name: {key: [field.dtype, list(field.shape)] for key, field in decoder.fields.items()}
+                for name, decoder in self._decoders.items()
+            }
+        yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state, **more}) + b"\n"
 
     def _hash(self, which: str, parts: Callable[[], Iterator[Any]]) -> str:
         if which not in self._hashes:

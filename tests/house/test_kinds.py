@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from kinds import OTHERS, Switch, find_switches, is_other, list_switches
 
-from tidegate import inputs, layers, outputs, tasks
+from tidegate import decode, inputs, layers, outputs, tasks
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "tidegate"
 KINDS = {
     "layers": set(layers.kinds()),
     "inputs": set(inputs.kinds()),
     "outputs": set(outputs.kinds()),
+    "decode": set(decode.kinds()),
     "tasks": set(tasks.names()),
 }
 

@@ -10,7 +10,7 @@ from every_model import MODELS, ask
 from toy_models import toy_layers
 
 from tidegate import _native, cells, inputs, outputs
-from tidegate.cli.info import describe_layer
+from tidegate.cli.info import describe_graphs
 from tidegate.layers import _load
 from tidegate.model import Model
 from tidegate.runtime import Predictor
@@ -38,7 +38,8 @@ def test_every_model_says_the_same_without_fused_kernels(name: str, monkeypatch:
             (_, said), (plain, repeated) = say_with_and_without(model, monkeypatch, target, precision)
             assert said == repeated, (target, precision)
             assert not plain.fused_layers
-            assert {describe_layer(i, model, plain)["runs_as"] for i in range(len(model.layers))} == {"operations"}
+            layers = [layer for graph in describe_graphs(plain) for layer in graph["layers"]]
+            assert {layer["runs_as"] for layer in layers} == {"operations"}
 
 
 def test_the_models_have_everything_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,12 +108,13 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "multi_label": model.multi_label,
         "layers": [layer for graph in graphs for layer in graph["layers"]],
         **({"graphs": graphs} if model.levels else {}),
-        "parameters": sum(one.size for name, one in layer_tensors(model)),
+        "parameters": sum(one.size for name, one in trained_tensors(model)),
         "state_bytes": model.state_bytes,
         "memory_bytes": source.memory_bytes + sum(side.memory_bytes for side in sides),
         "output_bytes": predictor.output_bytes,
         "kept_bytes": predictor.kept_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
+        "decoders": document["decoders"],
         "streams": describe_streams(model.keeps) if yes else f"no, because {because}",
         "look_ahead": predictor.look_ahead,
         "target": predictor.target,
@@ -125,10 +126,11 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
-    """Iterate over the tensors of the layers."""
-    for one in model.layers:
-        for name in one.tensors.values():
+def trained_tensors(model: Model) -> Iterator[tuple[str, Any]]:
+    """Iterate over the tensors of the layers and decoders."""
+    names = [one.tensors for one in model.layers] + [one.tensors for one in model.decoders.values()]
+    for by_role in names:
+        for name in by_role.values():
             yield name, model.tensors[name]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import inputs as input_room
 from .. import outputs as output_room
+from ..decode.base import Decoder
 from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..expect import check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
@@ -33,6 +34,7 @@ from .assembling import FORMAT as FORMAT
 from .assembling import KEYS
 from .assembling import assemble as assemble
 from .assembling import assemble_levels as assemble_levels
+from .decoders import attach_decoders, check_decoder_names, parse_decoders, resolve_outputs
 from .graph import (
     check_ids,
     check_names,
@@ -67,7 +69,7 @@ Tapes = dict[str, Tape]
 
 
 class Parts(NamedTuple):
-    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name.
+    """What a valid document describes: its tapes, its layers in order, and its inputs, outputs and decoders by name.
 
     levels: its graphs by name, each as a model of its own, if there are several; then `layers` has those of all.
     """
@@ -76,6 +78,7 @@ class Parts(NamedTuple):
     layers: tuple[Layer, ...]
     inputs: dict[str, Input]
     outputs: dict[str, Output]
+    decoders: dict[str, Decoder]
     levels: dict[str, Level]
 
 
@@ -135,6 +138,7 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
         tuple(layer for part in parts.values() for layer in part.layers),
         {**next(iter(parts.values())).inputs, **sides},
         {key: part.outputs[key] for key in document["outputs"] for part in parts.values() if key in part.outputs},
+        {},
         {name: Level(graphs[name]["level"], reads[name], singles[name], split[name]) for name in reads},
     )
 
@@ -146,12 +150,18 @@ def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: b
     """
     tapes = _check_tapes(document["tapes"])
     check_names(document)
+    check_decoder_names(document["decoders"])
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
     layers = _parse_layers(read_layers(document), read_sources(document), tapes, source, tensors)
     used |= {name for layer in layers for name in layer.tensors.values()}
     _refuse_unused_tapes(layers, tapes)
-    outputs, layers = _parse_outputs(document["outputs"], layers, {INPUT: source})
+    decoders = parse_decoders(document, layers, {INPUT: source}, tensors)
+    used |= {name for decoder in decoders.values() for name in decoder.tensors.values()}
+    outputs, layers = _parse_outputs(
+        resolve_outputs(document["outputs"], document["decoders"]), layers, {INPUT: source}
+    )
+    attach_decoders(outputs, document["outputs"], decoders)
     width = layers[-1].width
     source = source.serve(outputs.values())
     _check_look_ahead(layers, source, outputs)
@@ -159,7 +169,7 @@ def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: b
     if is_part:
         document["state"] = state_schema(layers)
         document["streams"] = streams_entry(layers, source.rows is not None, feeds_back)
-        return Parts(tapes, layers, {INPUT: source}, outputs, {})
+        return Parts(tapes, layers, {INPUT: source}, outputs, decoders, {})
     numbers = source.ids if source.features is None else source.features
     check_streams(document["streams"], layers, source.rows is not None, feeds_back, numbers)
     check_state(document["state"], state_schema(layers))
@@ -172,7 +182,7 @@ def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: b
     used |= baselines.check(document["provenance"], tensors)
     counts = {"output": width, "state": count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | check_self_check(document["check"], counts, tensors))
-    return Parts(tapes, layers, {INPUT: source}, outputs, {})
+    return Parts(tapes, layers, {INPUT: source}, outputs, decoders, {})
 
 
 @contextmanager

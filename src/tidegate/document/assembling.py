@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from .. import inputs as input_room
 from .. import outputs as output_room
 from ..layers import INPUT, Layer
+from .decoders import resolve_outputs
 from .graph import GRAPH, join_outputs, make_nodes, read_output_nodes
 from .levels import GraphPlan, graphs_entry, join_states, split_graph
 from .state import state_schema
@@ -37,11 +39,12 @@ def assemble(
     layers: Sequence[Layer],
     outputs: Mapping[str, Any],
     provenance: dict[str, Any],
+    decoders: Mapping[str, Any] = MappingProxyType({}),
 ) -> Document:
     """Make the document of a model, with its state, and without a check.
 
-    kind, options: of the task. inputs, outputs: entries by name; an output without `from` is of the last node. layers:
-    the nodes of the model's graph, in order.
+    kind, options: of the task. inputs, outputs, decoders: entries by name; an output without `from` and a decoder
+    without `reads` are of the last node. layers: the nodes of the model's graph, in order.
 
     >>> from ..layers import parse
     >>> entry = output_room.make_entry(None, "")
@@ -52,15 +55,17 @@ def assemble(
     >>> document["outputs"]["values"]["from"]
     'layers.0'
     """
-    entries = {name: {"from": f"{GRAPH}.{len(layers) - 1}", **entry} for name, entry in outputs.items()}
-    joined, _ = join_outputs(layers, read_output_nodes(entries, layers).values())
+    last = f"{GRAPH}.{len(layers) - 1}"
+    entries = {name: {"from": last, **entry} for name, entry in outputs.items()}
+    decoders = {name: {"reads": last, **entry} for name, entry in decoders.items()}
+    joined, _ = join_outputs(layers, read_output_nodes(resolve_outputs(entries, decoders), layers).values())
     return {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
         "graphs": {GRAPH: {"clock": INPUT, "nodes": make_nodes(layers)}},
         "outputs": entries,
-        "decoders": {},
+        "decoders": decoders,
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
         "state": state_schema(joined),
         "streams": streams_entry(

@@ -21,13 +21,12 @@ GRAPH: Final = "layers"
 
 
 def check_names(document: Document) -> None:
-    """Check that there is one input `x`, one graph `layers` that it drives, and no decoder.
+    """Check that there is one input `x`, and one graph `layers` that it drives.
 
     The format has room for more of them, which this version does not read. Raises ModelFileError.
     """
     check_keys("inputs", document["inputs"], INPUT)
     check_keys("graphs", document["graphs"], GRAPH)
-    check_keys("decoders", document["decoders"])
     graph = document["graphs"][GRAPH]
     check_keys(f"graphs.{GRAPH}", graph, "clock", "nodes")
     if graph["clock"] != INPUT:
@@ -167,14 +166,22 @@ def read_output_nodes(outputs: Mapping[str, Any], layers: Sequence[Layer]) -> di
     for name, entry in outputs.items():
         place = f"outputs.{check_text('a name in outputs', name)}"
         check_object(place, entry)
-        nodes = [f"{GRAPH}.{i}" for i in range(len(layers))]
-        if entry.get("from") not in nodes:
-            expected = repr(nodes[0]) if len(nodes) == 1 else f"one of {nodes[0]!r} to {nodes[-1]!r}"
-            raise ModelFileError(f"{place}.from: is {show(entry.get('from'))}; expected {expected}")
-        found[name] = nodes.index(entry["from"])
+        found[name] = find_node(f"{place}.from", entry.get("from"), layers)
     if unused := sorted(set(unread(layers)) - set(found.values())):
         raise ModelFileError(f"{GRAPH}[{unused[0]}]: no layer and no output reads it; remove it")
     return found
+
+
+def find_node(place: str, name: Any, layers: Sequence[Layer]) -> int:
+    """Return the index of the node that an output or a decoder reads.
+
+    Raises ModelFileError for one that does not exist.
+    """
+    nodes = [f"{GRAPH}.{i}" for i in range(len(layers))]
+    if name not in nodes:
+        expected = repr(nodes[0]) if len(nodes) == 1 else f"one of {nodes[0]!r} to {nodes[-1]!r}"
+        raise ModelFileError(f"{place}: is {show(name)}; expected {expected}")
+    return nodes.index(name)
 
 
 def join_outputs(layers: Sequence[Layer], nodes: Iterable[int]) -> tuple[tuple[Layer, ...], dict[int, int]]:

@@ -37,8 +37,9 @@ class Network(transforms.NotScriptable):
     """The layers of any model, with gradients.
 
     layers: those of a model. ports: where the columns of each of its ports stand, as in `Model.ports`. fused: False
-    runs every tape step by step. native: allow the native engine. Parameters are float32; their names are the tensor
-    names of the model, with _ for each dot.
+    runs every tape step by step. native: allow the native engine. decoders: the shapes of the tensors of its decoders,
+    by name, which are trained with the layers. Parameters are float32; their names are the tensor names of the model,
+    with _ for each dot.
 
     Source of the equations: the files of the layers; of recurrences, the tapes.
     """
@@ -49,6 +50,7 @@ class Network(transforms.NotScriptable):
         fused: bool = True,
         native: bool = True,
         ports: Mapping[str, Any] = MappingProxyType({INPUT: ...}),
+        decoders: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.layers, self.fused, self.native, self.ports = tuple(layers), fused, native, dict(ports)
@@ -60,14 +62,21 @@ class Network(transforms.NotScriptable):
             for role, shape in layer.shapes().items():
                 weight = torch.nn.Parameter(torch.zeros(shape), requires_grad=layer.use(role) != "fixed")
                 self.register_parameter(parameter_name(layer.tensors[role]), weight)
+        self.decoder_names = list(decoders)
+        for name, shape in decoders.items():
+            self.register_parameter(parameter_name(name), torch.nn.Parameter(torch.zeros(shape)))
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.layers[i].tensors.items()}
 
     def named_tensors(self) -> dict[str, torch.nn.Parameter]:
         """Return all parameters by tensor name."""
-        names = [name for layer in self.layers for name in layer.tensors.values()]
+        names = [name for layer in self.layers for name in layer.tensors.values()] + self.decoder_names
         return {name: self.get_parameter(parameter_name(name)) for name in names}
+
+    def decoder_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the parameters of decoders by tensor name."""
+        return {name: self.get_parameter(parameter_name(name)) for name in self.decoder_names}
 
     @torch.no_grad()
     def scale_scores(self, factor: float, part: tuple[int, int] | None = None, node: int | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from ..errors import ModelFileError
 from ..expect import check_integer, check_keys, check_list
 from ..strictjson import show
+
+if TYPE_CHECKING:
+    from ..decode.base import Decoder
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -26,13 +29,15 @@ class Context(NamedTuple):
     """What an answer needs besides the numbers of its node.
 
     scaling: what the input gives for it (`Input.context`). roll: continues the graph beyond the last step and returns
-    the values of the steps ahead, for an output that feeds back. memory: what the output remembers after each of the
-    answer's steps, int64 [T], as `Output.follow` gives it.
+    the values of the steps ahead, for an output that feeds back. decided: what the output's decoder gave of each of the
+    answer's steps, [T, ...]. numbers: the output's own numbers after these steps, float32 [T, width], where they are
+    earlier ones than the values.
     """
 
     scaling: Any = None
     roll: Callable[[], Any] | None = None
-    memory: npt.NDArray[np.int64] | None = None
+    decided: Array | None = None
+    numbers: Floats | None = None
 
 
 class Answer(ABC):
@@ -180,7 +185,8 @@ class Output(ABC):
     classifies: an input has labels; gives_several: any number of them, not one. scales: its numbers are converted to
     the data's units, by what the input knows. feeds_back: an answer runs the graph beyond the last step. per_step:
     the answer about a whole input has every step. whole_reason: why whole inputs have no plain array of outputs, or "".
-    memories: how many values the integer can have that a stream remembers of the output; it begins as 0. 0: no integer.
+    decoder: what turns its numbers into results over time, or None. decoded: what a decoder that its entry names gives,
+    in words; "": none can be named.
     """
 
     kind: ClassVar[str]
@@ -190,8 +196,9 @@ class Output(ABC):
     scales: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
     whole_reason: ClassVar[str] = ""
+    decoded: ClassVar[str] = ""
     feeds_back: bool = False
-    memories: int = 0
+    decoder: Decoder | None = None
     labels: list[str] | None = None
 
     def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:
@@ -209,9 +216,24 @@ class Output(ABC):
         """Return the entry that `parse` reads."""
         return dict(self._entry)
 
+    def implied_decoder(self) -> dict[str, Any] | None:
+        """Return the entry of the decoder that the output brings along if its own entry names none, or None."""
+        return None
+
+    def check_decoder(self, place: str, decoder: Decoder) -> None:
+        """Check the decoder that the entry names. place: of the entry. Raises ModelFileError."""
+        if decoder.gives != self.decoded:
+            takes = f"needs one that gives {self.decoded}" if self.decoded else "reads a node"
+            raise ModelFileError(
+                f"{place}.from: {decoder.place} gives {decoder.gives}; an output of kind {self.kind} {takes}"
+            )
+
     def describe(self) -> list[tuple[str, str]]:
-        """Describe the output in lines of name and value, for `info`; an empty list where its labels say all."""
-        return []
+        """Describe the output in lines of name and value, for `info`.
+
+        The default: what its decoder does, if it has one.
+        """
+        return [] if self.decoder is None else self.decoder.describe()
 
     def describe_numbers(self) -> str:
         """Say what the numbers of the node are if they are not yet those of answers; "" otherwise."""
@@ -243,22 +265,6 @@ class Output(ABC):
         them later, so that an answer can keep them and convert them when it is first read. reason: why there is no
         answer, or "".
         """
-
-    def follow(self, values: Floats, memory: int) -> npt.NDArray[np.int64]:
-        """Return what a stream remembers of the output after each step, int64 [T], if it remembers anything.
-
-        values: the node's numbers after each step [T, all]. memory: what it remembers before them. The function is
-        pure, and gives the same for steps together and one by one.
-        """
-        raise NotImplementedError(f"a stream remembers nothing of an output of kind {self.kind}")
-
-    def follow_each(self, values: Floats, memories: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return what each of n streams remembers after one further step, int64 [n], as `follow` gives it.
-
-        values: the node's numbers [n, all]. memories: what the streams remember before it [n].
-        """
-        pairs = zip(values, memories.tolist(), strict=True)
-        return np.array([self.follow(row[None], memory)[-1] for row, memory in pairs], np.int64)
 
     def select_labels(self, scores: Array) -> list[list[str]]:
         """Return the labels of each row of scores [n, width], for an output that classifies."""

@@ -109,6 +109,10 @@ class ForecastOutput(Output):
         self.spec = ForecastSpec(entry["horizon"], tuple(entry["quantiles"]), entry["head"])
         self.feeds_back = feeds_back(entry)
 
+    def implied_decoder(self) -> dict[str, Any] | None:
+        options = {"quantiles": self._entry["quantiles"]}
+        return {"kind": "rollout", "reads": self._entry["from"], "options": options} if self.feeds_back else None
+
     def describe(self) -> list[tuple[str, str]]:
         how = "one after another, each fed back" if self.feeds_back else "all at once"
         levels, ahead = ", ".join(map(str, self.spec.quantiles)), format_count(self.spec.horizon, "step")

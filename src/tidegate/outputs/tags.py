@@ -15,7 +15,6 @@ from .base import Context, LazyAnswer, Output, check_common, shortest_decimals
 
 BIO: Final = "bio"
 SCHEMES: Final = (None, BIO)
-LEAST: Final = np.float32(-np.inf)
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -121,13 +120,14 @@ class Tags(LazyAnswer[Floats]):
 
 
 class TagsOutput(Output):
-    """A tag for each step. The answer about a whole input has those of all its steps.
+    """A tag for each step, which a decoder may choose. The answer about a whole input has those of all its steps.
 
-    With the scheme "bio", the tag I-x only follows B-x or I-x. A stream remembers its last tag: 1 and its index.
+    With the scheme "bio", the tag I-x only follows B-x or I-x.
     """
 
     kind = "tags"
     per_step = True
+    decoded = "an id for each step"
     whole_reason = "this model tags every step; use answers, which gives a tag for each"
     labels: list[str]
 
@@ -135,30 +135,19 @@ class TagsOutput(Output):
         super().__init__(name, entry, width)
         self.labels = list(entry["labels"])
         self.from_logits = entry["scores"] == LOGITS
-        if entry["scheme"] == BIO:
-            self.memories = len(self.labels) + 1
-            self.inside = np.array([label.startswith("I") for label in self.labels])
-            indices = {label: i for i, label in enumerate(self.labels)}
-            inner = [-1 if label == "O" else indices.get("I" + label[1:], -1) for label in self.labels]
-            self.inner = np.array([-1, *inner])  # by memory: the tag that begins with I and may follow, or -1
 
-    def follow(self, values: Floats, memory: int) -> Indices:
-        """Return 1 and the index of each step's tag: the largest number of those that may follow the tag before."""
-        found = []
-        for row in self.select(values):
-            index = int(np.where(self.inside, LEAST, row).argmax())
-            inner = int(self.inner[memory])
-            wins = inner >= 0 and (row[inner] > row[index] or (row[inner] == row[index] and inner < index))
-            memory = 1 + (inner if wins else index)
-            found.append(memory)
-        return np.array(found, np.int64)
+    def implied_decoder(self) -> dict[str, Any] | None:
+        options = {"labels": self.labels}
+        return {"kind": "bio", "reads": self._entry["from"], "options": options} if self._entry["scheme"] else None
 
-    def follow_each(self, values: Floats, memories: Indices) -> Indices:
-        own, inner = self.select(values), self.inner[memories]
-        index, each = np.where(self.inside, LEAST, own).argmax(1), np.arange(len(own))
-        rival, best = own[each, inner], own[each, index]
-        wins = (inner >= 0) & ((rival > best) | ((rival == best) & (inner < index)))
-        return np.asarray(1 + np.where(wins, inner, index))
+    def check_decoder(self, place: str, decoder: Any) -> None:
+        super().check_decoder(place, decoder)
+        for key, expected in (("scheme", None), ("scores", LOGITS)):
+            if self._entry[key] != expected:
+                raise ModelFileError(
+                    f"{place}.{key}: is {show(self._entry[key])}, but {decoder.place} chooses the tags; expected "
+                    f"{show(expected)}"
+                )
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)
@@ -168,7 +157,7 @@ class TagsOutput(Output):
         """Return the tag of a step, or the tags of several. values: those of the node [all] or [T, all]."""
         if reason or values is None:
             return Tags(None, self.labels, reason)
-        memory = None if context is None else context.memory
-        chosen = None if memory is None else memory - 1
-        own = self.select(values).reshape(-1, self.width).copy()  # of a batch, which an answer is not to keep alive
-        return Tags(own, self.labels, chosen=chosen, convert=softmax if self.from_logits else None)
+        decided, numbers = (None, None) if context is None else (context.decided, context.numbers)
+        own = self.select(values) if numbers is None else numbers
+        own = own.reshape(-1, self.width).copy()  # of a batch, which an answer is not to keep alive
+        return Tags(own, self.labels, chosen=decided, convert=softmax if self.from_logits else None)

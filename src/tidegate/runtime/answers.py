@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..outputs.base import Answer, Answers, Context, Output
 from .compiled_model import Bytes, CompiledModel, Floats
 from .kept_steps import WAITS_FOR_END
 
 NO_CONTEXT: Final = Context()
+WAITS_FOR_PATHS: Final = "waiting for later steps, which decide between the paths that are left"
 
 
 def make_answer(
@@ -21,27 +22,62 @@ def make_answer(
     scaling: Any = None,
     all_values: Floats | None = None,
     late: int | None = None,
+    older: int = 0,
 ) -> Answer:
     """Return the answer of one stream after so many steps.
 
     values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
     layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
     all_values: those after each step [T, width], for outputs whose answer about a whole input has every step. late: how
-    many steps before the last one it is about, if answers come late; by default as many as the layers look ahead, or 0
-    at the end, where one about a message that the layers read whole is about all of it.
+    many steps before the last one the values are about, if they come late; by default as many as the layers look ahead,
+    or 0 at the end, where an answer about a message that the layers read whole is about all of it. older: by how many
+    steps the answer is older than the latest that a decoder has decided.
     """
-    source = compiled.source
+    source, own = compiled.source, Moment(values, block, scaling, all_values)
     reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
     if compiled.kept is not None and late is None:
         reason = reason if reason or ended else WAITS_FOR_END
-    elif compiled.delay and all_values is None and not reason:
+    elif compiled.ends_late and all_values is None and not reason:
         late = late if late is not None else 0 if ended else compiled.look_ahead
-        if count > late:
-            return make_answers(compiled, values, state, block, "", scaling, None).at_step(count - 1 - late)
-        reason = explain_wait(late + 1 - count, compiled.look_ahead)
+        if count <= late:
+            reason = explain_wait(late + 1 - count, compiled.look_ahead)
+        else:
+            back = older + count_waiting(compiled, block)
+            own, step = own._replace(back=back, decided=count > late + back), count - 1 - late - back
+            answer = make_answers(compiled, own, state, "")
+            return answer.at_step(step) if own.decided else answer
     if compiled.plain_output is not None and all_values is None:
         return compiled.plain_output.answer(values, NO_CONTEXT, reason)  # at once, as a push waits for it
-    return make_answers(compiled, values, state, block, reason, scaling, all_values)
+    return make_answers(compiled, own, state, reason)
+
+
+def make_step_answers(
+    compiled: CompiledModel,
+    values: Floats,
+    count: int,
+    state: Any,
+    block: Bytes,
+    ended: bool = False,
+    scaling: Any = None,
+    late: int | None = None,
+) -> list[Answer]:
+    """Return the answers that a step completes: one, or as many as a decoder decides then.
+
+    Arguments: see `make_answer`.
+    """
+    if late and count <= late:
+        return []
+    decoding = compiled.late_decoding
+    number = 1 if decoding is None else decoding.count(block)[1]
+    return [
+        make_answer(compiled, values, count, state, block, ended, scaling, None, late, older)
+        for older in range(number - 1, -1, -1)
+    ]
+
+
+def count_waiting(compiled: CompiledModel, block: Bytes) -> int:
+    """Return of how many steps a decoder has the numbers, and has not decided them yet."""
+    return 0 if compiled.late_decoding is None else compiled.late_decoding.count(block)[0]
 
 
 def explain_wait(missing: int, ahead: int) -> str:
@@ -54,44 +90,44 @@ def explain_wait(missing: int, ahead: int) -> str:
     return f"waiting for {more}, as the model looks {far} ahead"
 
 
-def make_answers(
-    compiled: CompiledModel,
-    values: Floats,
-    state: Any,
-    block: Bytes,
-    reason: str,
-    scaling: Any,
-    all_values: Floats | None,
-) -> Answer:
+class Moment(NamedTuple):
+    """The numbers that answers are made of; see `make_answer`.
+
+    back: how many steps before the last one with numbers a decoder's answer is about. decided: whether there is one.
+    """
+
+    values: Floats
+    block: Bytes
+    scaling: Any
+    all_values: Floats | None
+    back: int = 0
+    decided: bool = True
+
+
+def make_answers(compiled: CompiledModel, own: Moment, state: Any, reason: str) -> Answer:
     """Return the answer of the only output, or those of several."""
     if (output := compiled.output) is not None:
-        return answer_one(compiled, output, values, state, block, reason, scaling, all_values)
-    parts = compiled.outputs.items()
-    return Answers(
-        {k: answer_one(compiled, one, values, state, block, reason, scaling, all_values) for k, one in parts}
-    )
+        return answer_one(compiled, output, own, state, reason)
+    return Answers({name: answer_one(compiled, one, own, state, reason) for name, one in compiled.outputs.items()})
 
 
-def answer_one(
-    compiled: CompiledModel,
-    output: Output,
-    values: Floats,
-    state: Any,
-    block: Bytes,
-    reason: str,
-    scaling: Any,
-    all_values: Floats | None,
-) -> Answer:
-    if all_values is not None and output.per_step:
-        values = all_values
-    if output.memories and not reason:
-        memory = output.follow(values, 0) if values is all_values else compiled.read_memory(block, output.name)
-        return output.answer(values, Context(memory=memory))
+def answer_one(compiled: CompiledModel, output: Output, own: Moment, state: Any, reason: str) -> Answer:
+    values, whole = own.values, own.all_values is not None and output.per_step
+    if whole:
+        assert own.all_values is not None
+        values = own.all_values
+    if (decoding := compiled.decodings.get(output.name)) is not None and not reason:
+        if whole:
+            return output.answer(values, Context(decided=decoding.decoder.decode(output.select(values))))
+        if decoding.late and not own.decided:
+            return output.answer(values, NO_CONTEXT, WAITS_FOR_PATHS)
+        decided, numbers = decoding.recall(own.block, own.back if decoding.late else 0)
+        return output.answer(values, Context(decided=decided, numbers=numbers))
     if not output.scales or reason:
         return output.answer(values, NO_CONTEXT, reason)
     if output.feeds_back and (reason := compiled.source.not_continued_reason(state)):
         return output.answer(values, NO_CONTEXT, reason)
-    return output.answer(values, make_context(compiled, output, values, state, block, scaling))
+    return output.answer(values, make_context(compiled, output, values, state, own.block, own.scaling))
 
 
 def make_context(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..document.graph import GRAPH
 from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Input, Steps
 from ..model import Model
+from .decoding import Decoding, find_decoder
 from .engine import resolve_target
 from .kept_steps import KeptSteps
 from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
@@ -27,8 +27,6 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
-MEMORY: Final = Struct("=q")  # what a stream remembers of an output
-FEW_ROWS: Final = 4  # fewer are followed sooner one by one
 
 
 class UpperGraph(NamedTuple):
@@ -64,21 +62,24 @@ class CompiledModel:
     look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
     stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
     many steps an answer can wait for, for one of these reasons.
-    feeds_back: an answer runs the layers beyond the last step, from the state then. memories: where in the state stands
-    what a stream remembers of an output, behind the state of the layers, by the output's name.
+    feeds_back: an answer runs the layers beyond the last step, from the state then. decodings: what a stream remembers
+    of the decoders of outputs, behind the state of the layers, by the output's name. late_decoding: that of the decoder
+    that decides later, or None. ends_late: whether the end of a message brings results about its last steps.
     """
 
     __slots__ = (
         "arguments",
+        "decodings",
         "delay",
+        "ends_late",
         "engine",
         "feeds_back",
         "initial",
         "initial_row",
         "kept",
+        "late_decoding",
         "levels",
         "look_ahead",
-        "memories",
         "model",
         "output",
         "outputs",
@@ -111,10 +112,13 @@ class CompiledModel:
         first, self.levels = model.first, level_words(model)
         (source,), self.outputs = first.inputs.values(), {k: v for k, v in first.outputs.items() if k in model.outputs}
         self.upper = tuple(place_upper(model, self.arguments))
-        upper_end = self.upper[-1].latest.stop if self.upper else first.state_bytes
-        remembered = [name for name, output in self.outputs.items() if output.memories]
-        self.memories = {name: upper_end + MEMORY.size * i for i, name in enumerate(remembered)}
-        size, self.kept = upper_end + MEMORY.size * len(remembered), None
+        size, self.kept = self.upper[-1].latest.stop if self.upper else first.state_bytes, None
+        self.decodings = dict[str, Decoding]()
+        for name, output in self.outputs.items():
+            if find_decoder(output) is not None:
+                self.decodings[name] = decoding = Decoding(output, size)
+                size = decoding.end
+        self.late_decoding = next((one for one in self.decodings.values() if one.late), None)
         self.runner = make_runner(first, self.target, None, weights, compute, size - first.state_bytes)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.reader: Input | LevelInput = LevelInput(model, self.source) if self.upper else self.source
@@ -124,22 +128,20 @@ class CompiledModel:
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 and not self.upper else None
-        is_plain = self.output is not None and not self.output.scales and not self.memories
+        is_plain = self.output is not None and not self.output.scales and not self.decodings
         self.plain_output = self.output if is_plain else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
         self.width = int(self.runner.outputs)
         self.look_ahead = self.runner.look_ahead if source.rows is None else 0  # rows that run anew end each time
         own = model.state_schema[: len(first.state_schema)]
-        memories = [
-            {"name": f"outputs.{name}.memory", "dtype": "int64", "shape": [1], "offset": at}
-            for name, at in self.memories.items()
-        ]
+        memories = [array for one in self.decodings.values() for array in one.describe()]
         self.schema = [*own, *(array for graph in self.upper for array in describe_upper(graph)), *memories]
         self.initial_row = make_initial([*own, *memories], size)
         if model.keeps:
             self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
             self.schema.append(self.kept.describe())
         self.delay = model.keeps or self.look_ahead
+        self.ends_late = self.delay > 0 or self.late_decoding is not None
         if self.kept is None and not self.upper:
             self.initial = self.initial_row
         else:
@@ -214,7 +216,7 @@ class CompiledModel:
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
-            if self.memories and (not self.look_ahead or read_step_count(block) > self.look_ahead):
+            if self.decodings and (not self.look_ahead or read_step_count(block) > self.look_ahead):
                 self.follow(block, values[None])
             return block, values, None
         if not number:
@@ -228,7 +230,7 @@ class CompiledModel:
             return block, self.run_windows(x, lengths)[0], scaling
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
-        if self.memories:
+        if self.decodings:
             return block, self.run_each(block, rows, values), None
         values = values.copy()
         self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
@@ -262,25 +264,20 @@ class CompiledModel:
         """Return the first of some steps that gives an answer, after `before` others; as many as there are for none."""
         return min(steps, max(0, self.look_ahead - before))
 
-    def follow(self, block: Any, values: Floats) -> None:
-        """Write into a block what a stream remembers of outputs after further steps. values: of each [T, width]."""
-        for name, at in self.memories.items():
-            (memory,) = MEMORY.unpack_from(block, at)
-            MEMORY.pack_into(block, at, int(self.outputs[name].follow(values, memory)[-1]))
+    def follow(self, block: Bytes, values: Floats) -> None:
+        """Write into a block what a stream remembers of decoders after further steps. values: of each [T, width]."""
+        for one in self.decodings.values():
+            one.follow(block, values)
 
     def follow_each(self, blocks: Bytes, rows: npt.NDArray[np.int64], values: Floats) -> None:
         """Do `follow` for one step of each of some rows of blocks; one may occur several times. values: [n, width]."""
-        if len(rows) < FEW_ROWS or len(np.unique(rows)) < len(rows):
-            for row, one in zip(rows.tolist(), values, strict=True):
-                self.follow(blocks[row], one[None])
-            return
-        for name, at in self.memories.items():
-            memories = blocks[:, at : at + MEMORY.size].view(np.int64)[:, 0]
-            memories[rows] = self.outputs[name].follow_each(values, memories[rows])
+        for one in self.decodings.values():
+            one.follow_each(blocks, rows, values)
 
-    def read_memory(self, block: Any, name: str) -> npt.NDArray[np.int64]:
-        """Return what a stream remembers of an output, int64 [1]."""
-        return np.array(MEMORY.unpack_from(block, self.memories[name]), np.int64)
+    def finish(self, block: Bytes) -> None:
+        """Write into a block what decoders decide at the end of its message."""
+        for one in self.decodings.values():
+            one.finish(block)
 
     def run_restarts(self, restart: Sequence[Any]) -> Iterator[tuple[Floats, Any]]:
         """Yield the last values [B, width] of restarts, and what the input gives outputs, in batches."""
@@ -339,10 +336,9 @@ class CompiledModel:
 
     def check_memories(self, block: Bytes) -> None:
         """Raise StateError unless a block remembers of each output what can be remembered."""
-        for name in self.memories:
-            memory, count = int(self.read_memory(block, name)[0]), self.outputs[name].memories
-            if not 0 <= memory < count:
-                raise StateError(f"the state's outputs.{name}.memory is {memory}; expected 0 to {count - 1}")
+        for one in self.decodings.values():
+            if wrong := one.check(block):
+                raise StateError(f"the state's {wrong}")
 
 
 def place_upper(model: Model, arguments: tuple[Any, ...]) -> Iterator[UpperGraph]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..inputs.base import Steps
 from ..outputs.base import Answer
-from .answers import make_answer
+from .answers import make_answer, make_step_answers
 from .compiled_model import Bytes, CompiledModel, Floats
 from .kept_steps import KeptSteps
 from .state import read_step_count
@@ -24,6 +24,8 @@ def run_ends(compiled: CompiledModel, blocks: Bytes) -> list[Floats]:
     if compiled.kept is not None:
         return run_kept(compiled, compiled.kept, blocks)
     B, late = len(blocks), compiled.look_ahead
+    if not late:
+        return [np.empty((0, compiled.width), np.float32)] * B
     x = np.empty((0, B, *compiled.step_shape), compiled.step_dtype)
     out = np.zeros((late, B, compiled.width), np.float32)
     blocks = np.ascontiguousarray(blocks)
@@ -43,27 +45,33 @@ def run_kept(compiled: CompiledModel, kept: KeptSteps, blocks: Bytes) -> list[Fl
     return found
 
 
-def make_end_answer(compiled: CompiledModel, block: Bytes, late: Floats, state: Any) -> Answer:
+def make_end_answer(compiled: CompiledModel, block: Bytes, values: Floats, late: Floats, state: Any) -> Answer:
     """Return the answer at the end of a message: about its last step, or about all of it if the layers read it whole.
 
-    block: the state of the layers there. late: the values, as `run_ends` gives them. state: of the input.
+    block: the state of the layers there. values: the last ones [width]. late: those that follow, as `run_ends` gives
+    them. state: of the input.
     """
     count = read_step_count(block)
     if not count:
         return make_answer(compiled, np.zeros(compiled.width, np.float32), count, state, block, True)
     if compiled.kept is not None:
         return make_answer(compiled, late[-1], count, state, block, True, None, late)
-    if compiled.memories:
+    if compiled.decodings:
         block = block.copy()
         compiled.follow(block, late)
-    return make_answer(compiled, late[-1], count, state, block, True)
+        compiled.finish(block)
+    return make_answer(compiled, late[-1] if len(late) else values, count, state, block, True)
 
 
-def make_end_answers(compiled: CompiledModel, block: Bytes, late: Floats, state: Any) -> list[Answer]:
+def make_end_answers(compiled: CompiledModel, block: Bytes, values: Floats, late: Floats, state: Any) -> list[Answer]:
     """Return the answers that follow the end of a message, about its last steps. Arguments: see `make_end_answer`."""
     block, count, answers = block.copy(), read_step_count(block), list[Answer]()
-    for k, values in enumerate(late):
-        if compiled.memories:
+    for k, following in enumerate(late):
+        values = following
+        if compiled.decodings:
             compiled.follow(block, values[None])
-        answers.append(make_answer(compiled, values, count, state, block, True, late=len(late) - 1 - k))
+        answers += make_step_answers(compiled, values, count, state, block, True, late=len(late) - 1 - k)
+    if compiled.late_decoding is not None and count:
+        compiled.finish(block)
+        answers += make_step_answers(compiled, values, count, state, block, True, late=0)
     return answers

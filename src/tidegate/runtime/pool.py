@@ -88,9 +88,9 @@ class Pool(PoolRuns):
 
         Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
         that has no answer yet, and `scores` says why. If the model looks n steps ahead, answers are about the step n
-        before; if it reads whole messages, only their `end` gives one. If the model has several outputs, returns a dict
-        of such arrays, by name. Forecasts of an autoregressive head are computed at once here, and when they are first
-        read from `push`. Raises DataError.
+        before; if it reads whole messages, only their `end` gives one. What a decoder decides is in `scores`, and the
+        array has the numbers. If the model has several outputs, returns a dict of such arrays, by name. Forecasts of an
+        autoregressive head are computed at once here, and when they are first read from `push`. Raises DataError.
         """
         keys, compiled = self._keys(ids), self._compiled
         if compiled.upper:
@@ -317,7 +317,7 @@ class Pool(PoolRuns):
         errors need not name.
         """
         compiled, source = self._compiled, self._compiled.reader
-        is_alone_in_round = compiled.feeds_back or bool(compiled.memories) or compiled.look_ahead > 0
+        is_alone_in_round = compiled.feeds_back or bool(compiled.decodings) or compiled.look_ahead > 0
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         counts: dict[Hashable, list[int]] = {}  # of the steps of each graph, where they matter

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import error_context
 from ..inputs.base import Round
 from ..outputs.base import Answer, Output
-from .answers import make_answer
+from .answers import make_answer, make_step_answers
 from .compiled_model import Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .events import Event
@@ -116,7 +116,7 @@ class PoolRuns(Rows):
         }
         restarts = batch[0].steps.restart is not None
         found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
-        ends = self._run_ends(batch, row_array) if compiled.delay else {}
+        ends = self._run_ends(batch, row_array) if compiled.ends_late else {}
         is_single = not compiled.upper
         found_answers: list[tuple[int, Answer]] = answers if is_single else []
         every_values, every_count = list[Floats](), list[int]()
@@ -131,19 +131,20 @@ class PoolRuns(Rows):
             if restarts:
                 self._outputs[row] = values
                 write_step_count(block, count)
-            if i in ends:
-                if per_step and steps.number and count > compiled.delay:
-                    late = compiled.look_ahead
-                    found_answers.append((position, make_answer(compiled, values, count, state, block, late=late)))
-                if per_step:
-                    each = make_end_answers(compiled, block, ends[i], state)
-                    found_answers += [(position, answer) for answer in each]
-                else:
-                    found_answers.append((position, make_end_answer(compiled, block, ends[i], state)))
-            elif not is_silent and not (per_step and compiled.delay and count <= compiled.delay):
-                found_answers.append((position, make_answer(compiled, values, count, state, block, end, scaling)))
+            each: list[Answer] = []
+            if per_step and not is_silent and (steps.number or (compiled.late_decoding is None and i not in ends)):
+                each = make_step_answers(
+                    compiled, values, count, state, block, end and i not in ends, scaling, compiled.delay
+                )
+            if i in ends and per_step:
+                each += make_end_answers(compiled, block, values, ends[i], state)
+            elif i in ends:
+                each = [make_end_answer(compiled, block, values, ends[i], state)]
+            elif not per_step and not is_silent:
+                each = [make_answer(compiled, values, count, state, block, end, scaling)]
+            found_answers += [(position, answer) for answer in each]
             if not is_single:
-                every_values.append(ends[i][-1] if i in ends else values)
+                every_values.append(ends[i][-1] if i in ends and len(ends[i]) else values)
                 every_count.append(count)
             elif end:
                 self._reset(row)

@@ -1,9 +1,7 @@
-"""Roll out an autoregressive model: sample many possible futures, each step by step, and feed the steps back.
+"""Roll out an autoregressive model: run many possible futures of a stream, whose steps its decoder samples.
 
-A step is sampled from the model's quantiles, each target independently: interpolated linearly between two quantiles,
-and cut off at the outermost ones. Times continue by the frequency of training, if the model file has one, else by the
-gap between the last two steps. Columns that are neither forecast nor known keep their last values. The first step ahead
-has the model's own quantiles, later ones those of the paths, or NaN once a path exceeds the largest number allowed.
+Times continue by the frequency of training, if the model file has one, else by the gap between the last two steps.
+Columns that are neither forecast nor known keep their last values. `decode/rollout.py` says how steps are sampled.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..decode.base import Context as DecoderContext
+from ..decode.base import Decoder
 from ..errors import DataError, OptionError
 from ..features.frequency import next_times
 from ..features.memory import SeriesState
@@ -146,9 +146,9 @@ def roll_out(
     for at in range(0, len(states), batch_size):
         part = slice(at, at + batch_size)
         start = Paths(compiled, blocks[part], outputs[part], states[part], paths)
-        forecasts.append(
-            sample_quantiles(start, horizon, np.random.default_rng(seed), None if known is None else known[part])
-        )
+        context = DecoderContext(seed, paths, None if known is None else known[part])
+        assert forecaster.decoder is not None, "a forecaster whose head is fed back"
+        forecasts.append(roll(start, forecaster.decoder, horizon, context))
     return np.concatenate(forecasts)
 
 
@@ -180,16 +180,17 @@ class Paths:
         """Return the quantiles of the next step of each path: [n x paths, targets, quantiles]."""
         return self.output.convert(self.outputs, self.scaling)[:, 0]
 
-    def push(self, targets: Floats, known: Floats | None) -> None:
-        """Push the next step of each path. targets: [n x paths, targets], NaN for a lost path, whose last ones stay.
+    def push(self, numbers: Floats) -> None:
+        """Push the next step of each path: its targets, and the known columns of the step after if they are given.
 
-        known: [n, known columns], of the step after.
+        numbers: [n x paths, targets + known columns]. The targets of a lost path are NaN, and its last ones stay.
         """
         x = self.last.copy()
         columns = self.transform.find_columns("target")
+        targets, known = numbers[:, : len(columns)], numbers[:, len(columns) :]
         x[:, columns] = np.where(np.isnan(targets), x[:, columns], targets)
-        if known is not None:
-            x[:, self.source.known_columns] = np.repeat(known, self.paths, 0)
+        if known.size:
+            x[:, self.source.known_columns] = known
         steps, _, _ = self.transform.impute_batch(x, self.next_times(), self.last, lambda i: "a step that was forecast")
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
@@ -221,47 +222,15 @@ class Paths:
         return np.repeat(self.time, self.paths)
 
 
-def sample_quantiles(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
-    """Return the quantiles of all steps ahead [n, horizon, targets, quantiles]. Each stream gets the same draws."""
-    spec, targets = paths.transform.forecast, paths.transform.targets
-    assert spec is not None
-    levels = np.array(spec.quantiles)
-    quantiles = np.empty((paths.count, horizon, targets, len(levels)))
-    lost = np.zeros(paths.count * paths.paths, bool)
+def roll(paths: Paths, decoder: Decoder, horizon: int, context: DecoderContext) -> Floats:
+    """Return what a decoder gives of all steps ahead, quantiles [n, horizon, targets, quantiles]."""
+    memory, found = decoder.start(paths.count, context), []
     for h in range(horizon):
-        values = paths.next_quantiles()
-        y = sample(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
-        y[lost := lost | is_too_large(y)] = np.nan  # from here on the path is lost, and so is its stream
-        if h == 0:
-            quantiles[:, 0] = values[:: paths.paths]
-        else:
-            empirical = np.quantile(y.reshape(paths.count, paths.paths, -1), levels, axis=1)
-            quantiles[:, h] = np.moveaxis(empirical, 0, -1)
-        if h + 1 < horizon:
-            paths.push(y, None if known is None else known[:, h + 1])
-    return quantiles
-
-
-def is_too_large(y: Floats) -> npt.NDArray[np.bool_]:
-    """Return which rows of y [n, targets] have a number that is too large for a step, or NaN."""
-    return np.asarray(~(np.abs(y) <= LARGEST).all(1))
-
-
-@np.errstate(invalid="ignore", over="ignore")
-def sample(values: Floats, levels: Floats, shares: Floats) -> Floats:
-    """Return the quantiles at these shares [n, k] of distributions with quantiles `values` [n, k, levels] at `levels`.
-
-    >>> sample(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.5]])).tolist()
-    [[2.0]]
-    >>> sample(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.9]])).tolist()
-    [[3.0]]
-    """
-    if len(levels) == 1:
-        return values[..., 0]
-    position = np.interp(shares, levels, np.arange(len(levels)))
-    low = np.minimum(position.astype(np.int64), len(levels) - 2)
-    below, above = (np.take_along_axis(values, at[..., None], -1)[..., 0] for at in (low, low + 1))
-    return np.asarray(below + (position - low) * (above - below))
+        memory, decided, following = decoder.update(memory, paths.next_quantiles())
+        found.append(decided)
+        if h + 1 < horizon and following is not None:
+            paths.push(following)
+    return np.concatenate(found, 1)
 
 
 def check_integer(name: str, value: Any, least: int, most: int) -> int:

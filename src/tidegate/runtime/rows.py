@@ -269,7 +269,7 @@ class Rows:
         if len(rows):
             self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # the last output of a row that occurs twice stays
-            if self._compiled.memories:
+            if self._compiled.decodings:
                 self._compiled.follow_each(self._blocks, rows, out)
         return out
 
@@ -286,7 +286,7 @@ class Rows:
             counts[row] += 1
             if counts[row] > compiled.look_ahead:
                 self._outputs[row] = values
-                if compiled.memories:
+                if compiled.decodings:
                     compiled.follow(self._blocks[row], values[None])
         return out
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, StateError, error_context
 from ..outputs.base import Answer
-from .answers import make_answer
+from .answers import make_answer, make_step_answers
 from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .level_input import LevelState
@@ -70,9 +70,11 @@ class Stream:
         that the piece completes.
 
         If the model looks n steps ahead, the answer after a step is about the step n before it, whose number is its
-        `step`, and the first n steps have none; at the end, the answers about the last steps follow. If it reads whole
-        messages, there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives
-        it, and with per_step the list has an answer about each step of the message.
+        `step`, and the first n steps have none; at the end, the answers about the last steps follow. If a decoder needs
+        later steps to decide, an answer is about the latest step that is decided, and with per_step there is one about
+        each step that the piece decides: none, one or several for each of its own steps. If it reads whole messages,
+        there is no answer before the end; then it is that of the whole message, as `Predictor.answers` gives it, and
+        with per_step the list has an answer about each step of the message.
 
         If the model has several graphs, such as messages in a conversation, `end` can also be the name of a level, such
         as "conversation", which ends it and those below. sides: side inputs by name, such as {"speaker": "ann"}, with
@@ -92,8 +94,8 @@ class Stream:
                 compiled.count_ended(end)  # refuses a word that is no level
             steps, state = compiled.source.push(x, state, time, end)
             block, values, scaling = compiled.advance(block, values, steps, state)
-            if end and compiled.delay:
-                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            if end and compiled.ends_late:
+                answer = make_end_answer(compiled, block, values, run_ends(compiled, block[None])[0], state)
             else:
                 answer = make_answer(compiled, values, read_step_count(block), state, block, end, scaling)
             after = reset_snapshot(compiled, state) if end else (block, values, state, {})
@@ -144,11 +146,12 @@ class Stream:
                 pieces = [(steps, after)]
             for steps, state in pieces:
                 block, values, scaling = compiled.advance(block, values, steps, state)
-                count, late = read_step_count(block), compiled.delay
-                if not late or count > late:
-                    answers.append(make_answer(compiled, values, count, state, block, end, scaling, late=late))
-            if end and compiled.delay:
-                answers += make_end_answers(compiled, block, run_ends(compiled, block[None])[0], after)
+                if not steps.number and compiled.late_decoding is not None:
+                    continue
+                count = read_step_count(block)
+                answers += make_step_answers(compiled, values, count, state, block, end, scaling, compiled.delay)
+            if end and compiled.ends_late:
+                answers += make_end_answers(compiled, block, values, run_ends(compiled, block[None])[0], after)
             self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
             return answers
         except BaseException:
@@ -168,8 +171,8 @@ class Stream:
                 return self._push_levels(snapshot, Reading([(steps, state)], state, ended), False)[0]
             steps, state = compiled.source.finish(snapshot[2])
             block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps, state)
-            if compiled.delay:
-                answer = make_end_answer(compiled, block, run_ends(compiled, block[None])[0], state)
+            if compiled.ends_late:
+                answer = make_end_answer(compiled, block, values, run_ends(compiled, block[None])[0], state)
             else:
                 answer = make_answer(compiled, values, read_step_count(block), state, block, True, scaling)
             self._replace(snapshot, reset_snapshot(compiled, state))

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..outputs.base import Answer, Answers
+from .answers import Moment as Numbers
 from .answers import answer_one, make_answer
 from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
@@ -98,7 +99,7 @@ def step_rows(compiled: CompiledModel, blocks: Bytes, rows: Floats) -> Floats:
     every = np.arange(len(rows))
     out = np.empty((len(rows), compiled.width), np.float32)
     compiled.engine.step_many(every, rows, blocks, out, compiled.threads)
-    if compiled.memories:
+    if compiled.decodings:
         compiled.follow_each(blocks, every, out)
     return out
 
@@ -124,7 +125,7 @@ def join_answers(compiled: CompiledModel, first: Answer, ticks: Sequence[Tick]) 
     for graph, (values, block, reason) in zip(compiled.upper, ticks, strict=True):
         for name in graph.own:
             output = graph.compiled.outputs[name]
-            found[name] = answer_one(graph.compiled, output, values, None, block, reason, None, None)
+            found[name] = answer_one(graph.compiled, output, Numbers(values, block, None, None), None, reason)
     names = compiled.model.outputs
     if len(names) > 1:
         answer: Answer = Answers({name: found[name] for name in names})
@@ -180,9 +181,9 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
     if compiled.delay:
         later = run_ends(compiled, block[None])[0]
         if per_step:
-            firsts += make_end_answers(compiled, block, later, state.first)
+            firsts += make_end_answers(compiled, block, values, later, state.first)
         else:
-            firsts.append(make_end_answer(compiled, block, later, state.first))
+            firsts.append(make_end_answer(compiled, block, values, later, state.first))
         values = later[-1] if len(later) else values
     plan = reader.plan(state, [count, *above], reading.ended)
     last = Moment(block, values, find_reason(compiled, count, True), plan)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from .. import decode
 from .. import outputs as output_room
+from ..document.decoders import attach_decoders
 from ..outputs.base import Output
 from ..outputs.tags import BIO
 from ..text_tables import format_count
+from . import _crf
 from ._calibration import fit_logit_scale
 from ._messages import Messages
 from ._spans import follows_scheme, span_f1
@@ -58,22 +61,24 @@ class Tagging(Problem):
         As for a classifier, the prefix teaches the model to give the label early.
         """
         dropout, weight = self.dropout(random), self.options.prefix
-        body = network.run(batch, dropout)
+        body, tensors = network.run(batch, dropout), network.decoder_tensors
         if LABEL not in self.outputs or not weight:
-            return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch)
+            return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch, None, tensors)
         shorter = random.integers(1, batch.lengths + 1)
         if network.whole_window:
             (whole,) = network.outputs(body, [batch.lengths], dropout)
             (prefix,) = network.outputs(network.run(batch.shorten(shorter), dropout), [shorter], dropout)
         else:
             whole, prefix = network.outputs(body, [batch.lengths, shorter], dropout)
-        return self.loss(whole, batch, prefix)
+        return self.loss(whole, batch, prefix, tensors)
 
-    def loss(self, outputs: Tensors, batch: Batch, prefix: Tensors | None = None) -> torch.Tensor:
-        """Compute the mean cross-entropy of the tags and, with label smoothing, of the labels.
+    def loss(
+        self, outputs: Tensors, batch: Batch, prefix: Tensors | None = None, tensors: Tensors | None = None
+    ) -> torch.Tensor:
+        """Compute the mean cross-entropy of the tags, or that of a CRF, and with label smoothing that of the labels.
 
-        prefix: the outputs after a prefix of each row, which count for the labels with a weight of their own. What
-        training did not have is left out.
+        prefix: the outputs after a prefix of each row, which count for the labels with a weight of their own. tensors:
+        those of the decoder, if the tags have a CRF. What training did not have is left out.
         """
         import torch
         from torch.nn.functional import cross_entropy
@@ -82,7 +87,13 @@ class Tagging(Problem):
             total = cross_entropy(y, targets, ignore_index=NO_TARGET, label_smoothing=smoothing, reduction="sum")
             return total / max(1, int((targets != NO_TARGET).sum()))
 
-        total = mean(outputs[TAGS], torch.from_numpy(batch.targets[TAGS]))
+        tags = batch.targets[TAGS]
+        if self.decoders:
+            total = _crf.loss(outputs[TAGS], tags, batch.lengths, tensors or {}) / max(
+                1, int((tags != NO_TARGET).sum())
+            )
+        else:
+            total = mean(outputs[TAGS], torch.from_numpy(tags))
         if LABEL not in self.outputs:
             return total
         labels, weight = torch.from_numpy(batch.targets[LABEL]), self.options.prefix
@@ -95,7 +106,7 @@ class Tagging(Problem):
     def measure(self, predictions: Predictions) -> dict[str, float]:
         """Compute the figures of held-out rows: of spans if the tags mark some, of tags, of labels, of whole rows."""
         names = [*self.outputs[TAGS]["labels"], UNSEEN]
-        output = make_output(self.outputs[TAGS])
+        output = make_output(self.outputs[TAGS], self.decoders, predictions.decoder_tensors)
         cuts = np.flatnonzero(np.diff(predictions.row[TAGS])) + 1
         codes = [choose_tags(output, y) for y in np.split(predictions.outputs[TAGS], cuts)]
         truth = np.split(predictions.targets[TAGS], cuts)
@@ -148,16 +159,22 @@ def describe_unseen(what: str, names: Iterable[str], known: Sequence[str]) -> li
     ]
 
 
-def make_output(entry: dict[str, Any]) -> Output:
-    """Return the output of tags alone, without the numbers of others."""
-    own = {key: value for key, value in entry.items() if key != "part"}
-    return output_room.parse(TAGS, {**own, "from": ""}, len(entry["labels"]), {})
+def make_output(entry: dict[str, Any], decoders: dict[str, Any], tensors: dict[str, Any]) -> Output:
+    """Return the output of tags alone, without the numbers of others, with its decoder of these tensors."""
+    own, width = {"from": "", **entry}, len(entry["labels"])
+    own.pop("part", None)
+    output = output_room.parse(TAGS, own, width, {})
+    parsed = {
+        name: decode.parse(f"decoders.{name}", {"reads": "", **of, "part": [0, width]}, width, tensors)
+        for name, of in decoders.items()
+    }
+    attach_decoders({TAGS: output}, {TAGS: own}, parsed)
+    return output
 
 
 def choose_tags(output: Output, values: npt.NDArray[Any]) -> Indices:
     """Return the index of each step's tag, int64 [T], as the output chooses it. values: [T, tags]."""
-    chosen: Indices = output.follow(values, 0) - 1 if output.memories else values.argmax(-1)
-    return chosen
+    return np.asarray(values.argmax(-1) if output.decoder is None else output.decoder.decode(values))
 
 
 def name_tags(rows: Sequence[Indices], names: list[str]) -> list[list[str]]:

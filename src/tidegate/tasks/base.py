@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from ..document.decoders import resolve_outputs
 from ..document.graph import GRAPH, read_output_nodes
 from ..layers import Layer
 from ._graph_builder import first_weights
@@ -86,10 +87,14 @@ class Forward(Protocol):
     """A network in training, as a task sees it: it runs batches and gives each output by name.
 
     whole_window: the reason why the layers read rows as a whole, so that the start of a row is not a shorter row; "" if
-    they do not.
+    they do not. decoder_tensors: those of the problem's decoders, by name, which are trained too.
     """
 
     whole_window: str
+
+    @property
+    def decoder_tensors(self) -> Tensors:
+        """See above."""
 
     def run(self, batch: Batch, dropout: Dropout | None = None) -> Any:
         """Run the layers that keep a value for every step; `outputs` takes the result."""
@@ -108,7 +113,8 @@ class Predictions:
     """The outputs of some rows, and their targets, by output name. Only targets that count are there.
 
     outputs: float64 [n, ...], before any softmax. targets: [n, ...]. row: int64 [n], the row of each, from 0 to rows -
-    1. mask: bool [n, ...], for outputs whose targets are known in part.
+    1. mask: bool [n, ...], for outputs whose targets are known in part. decoder_tensors: those of the decoders, by
+    name.
     """
 
     rows: int
@@ -116,6 +122,7 @@ class Predictions:
     targets: dict[str, Array]
     row: dict[str, Indices]
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    decoder_tensors: dict[str, Array] = field(default_factory=dict)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Predictions:
         """Return the predictions of some rows, bool [rows]. Rows keep their numbers."""
@@ -123,7 +130,8 @@ class Predictions:
         def keep(part: dict[str, Array]) -> dict[str, Array]:
             return {name: values[rows[self.row[name]]] for name, values in part.items()}
 
-        return Predictions(self.rows, keep(self.outputs), keep(self.targets), keep(self.row), keep(self.mask))
+        parts = keep(self.outputs), keep(self.targets), keep(self.row), keep(self.mask)
+        return Predictions(self.rows, *parts, self.decoder_tensors)
 
 
 def calibrate_outputs(predictions: Predictions, calibration: Calibration) -> Predictions:
@@ -137,12 +145,12 @@ class Problem:
     """All that the training loop and the model file need. A task's own class adds `loss`, `measure` and more.
 
     options: complete, with every default that depends on the data decided. rows: the data. train_rows, valid_rows:
-    indices of the training rows, and of the held-out rows that select the weights. inputs, outputs: their entries in
-    the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the graph.
-    metric: the figure of `measure` that selects the weights; lower: whether less of it is better. summaries: for each
-    source, how it was read. notes: for each source, sentences about its rows. initial: initial weights that the data
-    determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of each row's group; None: each
-    is by itself. provenance: further entries of the provenance.
+    indices of the training rows, and of the held-out rows that select the weights. inputs, outputs, decoders: their
+    entries in the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the
+    graph. metric: the figure of `measure` that selects the weights; lower: whether less of it is better. summaries: for
+    each source, how it was read. notes: for each source, sentences about its rows. initial: initial weights that the
+    data determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of each row's group; None:
+    each is by itself. provenance: further entries of the provenance.
     """
 
     options: Any
@@ -162,15 +170,21 @@ class Problem:
     rows_per_epoch: int | None = None
     groups: Indices | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    decoders: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def init_weights(self) -> dict[str, Array]:
         """Initialise the weights by tensor name, from the seed and the data."""
         return {**first_weights(self.options.seed, self.options.load_cell(), self.layers), **self.initial}
 
+    def node_outputs(self) -> dict[str, dict[str, Any]]:
+        """Return the outputs with the node and the part that they read, which those with a decoder read through it."""
+        last = f"{GRAPH}.{len(self.layers) - 1}"
+        decoders = {name: {"reads": last, **of} for name, of in self.decoders.items()}
+        return resolve_outputs({name: {"from": last, **of} for name, of in self.outputs.items()}, decoders)
+
     def output_nodes(self) -> dict[str, int]:
         """Return the index of the layer that each output reads: the last one, unless its entry has another `from`."""
-        last = f"{GRAPH}.{len(self.layers) - 1}"
-        return read_output_nodes({name: {"from": last, **of} for name, of in self.outputs.items()}, self.layers)
+        return read_output_nodes(self.node_outputs(), self.layers)
 
     def step_outputs(self) -> set[str]:
         """Return the names of the outputs that are trained at every step. The default: those that answer there."""

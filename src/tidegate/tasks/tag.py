@@ -16,8 +16,9 @@ from ..features.text import Tokenizer, encode
 from ..features.word_features import NAMES
 from ..layers import Builder
 from ..outputs.base import Answer, Answers
+from ..outputs.tags import BIO
 from ..text_tables import format_count
-from . import _classified_texts, _labels, _messages, _sizing
+from . import _classified_texts, _crf, _labels, _messages, _sizing
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
@@ -47,8 +48,10 @@ POOLS: Final = ["last", "mean", "max"]
 LOOKAHEAD: Final = 2  # words
 BEFORE: Final = 1  # how many words before its own the layer that looks ahead reads; the recurrence has read them all
 MANY_ROWS: Final = 8000  # from here on a wider recurrence pays
+CRF: Final = "crf"
 NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
+Entries = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         f"{LOOKAHEAD}, or 0 with --direction both",
         least=0,
         most=64,
+    )
+    decoder: str = option(
+        "none",
+        "crf: learn how well tags follow each other, and give those of the best path, each at most "
+        f"{_crf.LOOK_AHEAD} words later; none: give each word its likeliest tag that may follow",
+        choices=("none", CRF),
     )
     hidden: int | None = option(
         None, f"width of the recurrent layers; default: 128, or 256 from {MANY_ROWS:,} rows on", least=1, most=4096
@@ -218,7 +227,8 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     builder.add("embed", rows=len(vocabulary), size=options.embed, ids=1 + len(features))
     add_layers(builder, options)
     builder.add("dense", size=len(names) + len(labels), activation="none")
-    outputs = make_outputs(names, scheme, labels)
+    has_crf = options.decoder == CRF
+    outputs, decoders = make_outputs(names, scheme, labels, has_crf)
     sources, notes = [each for each in (source, valid) if each is not None], part.notes
     if valid is not None:
         notes = [notes[0], [*describe_new(samples[1], names, labels), *notes[1]]]
@@ -232,6 +242,8 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
         features=None,
         layers=builder.layers,
         outputs=outputs,
+        decoders=decoders,
+        initial=_crf.init_tensors(names, scheme == BIO) if has_crf else {},
         summaries=[summarise(each, options, one) for each, one in zip(sources, samples, strict=True)],
         notes=notes,
         groups=part.groups,
@@ -275,14 +287,23 @@ def describe_new(sample: Sample, tags: list[str], labels: list[str]) -> list[str
     return notes + describe_unseen("label", (name for _, name in sample.labels or []), labels)
 
 
-def make_outputs(names: list[str], scheme: str | None, labels: list[str]) -> dict[str, dict[str, Any]]:
-    """Make the entries of the outputs: the tags and, if there are labels, these too."""
-    tags = {"kind": "tags", "at": "step", "labels": names, "scores": "logits", "scheme": scheme}
-    if not labels:
-        return {TAGS: tags}
+def make_outputs(names: list[str], scheme: str | None, labels: list[str], has_crf: bool) -> tuple[Entries, Entries]:
+    """Make the entries of the outputs, the tags and, if there are labels, these too; and those of the decoders.
+
+    has_crf: whether the tags are those of the best path of a CRF, which then knows the scheme.
+    """
     cut, end = len(names), len(names) + len(labels)
+    part = [0, cut] if labels else None
+    tags: dict[str, Any] = {"kind": "tags", "at": "step", "labels": names, "scores": "logits", "scheme": scheme}
+    if has_crf:
+        tags |= {"from": _crf.NAME, "scheme": None}
+    elif part:
+        tags["part"] = part
+    decoders = _crf.make_decoders(part) if has_crf else {}
+    if not labels:
+        return {TAGS: tags}, decoders
     label = {"kind": "labels", "at": "end", "labels": labels, "scores": "logits", "calibration": None}
-    return {TAGS: {**tags, "part": [0, cut]}, LABEL: {**label, "part": [cut, end]}}
+    return {TAGS: tags, LABEL: {**label, "part": [cut, end]}}, decoders
 
 
 # ---- evaluation

@@ -18,7 +18,8 @@ class NetworkOutputs:
     """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`."""
 
     def __init__(self, network: Network, problem: Problem) -> None:
-        self.network, self.entries, self.whole_window = network, problem.outputs, network.whole_window
+        self.network, self.entries, self.whole_window = network, problem.node_outputs(), network.whole_window
+        self.decoder_tensors = network.decoder_tensors()
         self.step_outputs = problem.step_outputs()
         self.nodes = problem.output_nodes()
         _, self.starts = join_outputs(problem.layers, self.nodes.values())
@@ -81,8 +82,8 @@ def match_targets(batch: Batch, outputs: Mapping[str, Any], step_outputs: set[st
     return Predictions(len(batch.lengths), *parts)
 
 
-def join_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """Join the predictions of batches."""
+def join_predictions(parts: Sequence[Predictions], decoder_tensors: dict[str, Any]) -> Predictions:
+    """Join the predictions of batches. decoder_tensors: see `Predictions`."""
 
     def join(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {name: np.concatenate([one[name] for one in dictionaries]) for name in dictionaries[0]}
@@ -93,4 +94,5 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
         join([one.targets for one in parts]),
         join([one.row for one in parts]),
         join([one.mask for one in parts]),
+        decoder_tensors,
     )

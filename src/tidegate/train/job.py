@@ -141,7 +141,8 @@ class TrainingJob:
         weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
         with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
             model = self.draft(weights, {}, problem.provenance)
-        network = Network(model.layers, ports=model.ports)
+        names = [name for decoder in model.decoders.values() for name in decoder.tensors.values()]
+        network = Network(model.layers, ports=model.ports, decoders={name: weights[name].shape for name in names})
         network.load_tensors(weights)
         return Run(network, problem, progress)
 
@@ -181,7 +182,7 @@ class TrainingJob:
         final = self.problem.measure(calibrate_outputs(run.predict(run.valid_rows), run.calibration))
         for name, of in run.calibration.items():
             if "factor" in of:
-                entry, node = self.problem.outputs[name], self.problem.output_nodes()[name]
+                entry, node = self.problem.node_outputs()[name], self.problem.output_nodes()[name]
                 run.network.scale_scores(of["factor"], entry.get("part"), node)
         return attach(self.draft(run.network.tensors(), run.calibration, self.provenance(run, final)))
 
@@ -199,6 +200,7 @@ class TrainingJob:
             problem.layers,
             outputs,
             provenance,
+            problem.decoders,
         )
         return Model(document, {**weights, **problem.arrays})
 

@@ -226,7 +226,8 @@ class Run:
         for k in range(0, len(order), batch):
             one = self.rows.batch(order[k : k + batch])
             parts.append(match_targets(one, network.predict(one), network.step_outputs, k))
-        return join_predictions(parts)
+        tensors = {name: t.detach().numpy().copy() for name, t in network.decoder_tensors.items()}
+        return join_predictions(parts, tensors)
 
     def report_progress(self, count: int, left: float, evaluated: bool) -> None:
         """Report the progress. count: steps of this epoch; left: seconds, estimated; evaluated: the epoch has ended."""

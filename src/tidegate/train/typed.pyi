@@ -125,6 +125,7 @@ class TagOptions(TypedDict, total=False):
     characters: bool
     direction: str
     lookahead: int | None
+    decoder: str
     hidden: int | None
     embed: int
     smoothing: float

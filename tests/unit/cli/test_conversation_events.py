@@ -104,7 +104,7 @@ def test_info_shows_each_graph(file: str, capsys: pytest.CaptureFixture[str]) ->
         ("words", "message", "x", 72),
         ("talk", "conversation", "words.end", 128),
     ]
-    assert [one["runs_as"] for one in facts["graphs"][1]["layers"]] == ["fused kernel", "kernel", "kernel"]
+    assert [one["runs_as"] for one in facts["graphs"][1]["layers"]] == ["kernel", "kernel", "kernel"]
     assert facts["state_bytes"] == 200
     assert facts["side_inputs"] == {"speaker": {"kind": "category", "size": 3}}
 

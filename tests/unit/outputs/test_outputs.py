@@ -24,6 +24,7 @@ from tidegate.outputs.tags import Tags
 NODE = {"from": "layers.4"}
 LABELS = {**NODE, "at": "end", "labels": ["a", "b"], "scores": "given", "calibration": None}
 ENTRIES: dict[str, dict[str, Any]] = {
+    "events": {"kind": "events", **NODE, "at": "step", "labels": ["a", "b"], "scores": "given"},
     "labels": {"kind": "labels", **LABELS},
     "multilabel": {"kind": "multilabel", **LABELS, "threshold": 0.3},
     "tags": {"kind": "tags", **NODE, "at": "step", "labels": ["O", "B"], "scores": "given", "scheme": None},
@@ -198,7 +199,7 @@ def test_several_answers_are_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("labels", {"kind": "tale"}, "outputs.y.kind: is 'tale'; expected one of forecast, labels"),
+        ("labels", {"kind": "tale"}, "outputs.y.kind: is 'tale'; expected one of events, forecast, labels"),
         ("labels", {"at": "step"}, "outputs.y.at: is 'step'; expected 'end'"),
         ("labels", {"labels": ["a"]}, "outputs.y.labels: there are 1; the output has 2 numbers"),
         ("labels", {"scores": "none"}, "outputs.y.scores: is 'none'; expected one of"),

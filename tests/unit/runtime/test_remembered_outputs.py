@@ -12,7 +12,6 @@ from tidegate.document import assemble
 from tidegate.errors import ModelFileError, StateError
 from tidegate.layers import Builder
 from tidegate.model import Model
-from tidegate.outputs.base import Output
 from tidegate.runtime import Predictor, State
 
 TAGS = ["B-city", "B-day", "I-city", "I-day", "O"]
@@ -125,13 +124,15 @@ def test_steps_of_many_streams_are_those_of_each(predictor: Predictor, count: in
 
 
 def test_what_many_streams_remember_is_what_each_does(predictor: Predictor) -> None:
-    output, random = predictor.model.outputs["tags"], np.random.default_rng(4)
-    values = random.integers(0, 3, (500, 7)).astype(np.float32)  # many are equal
-    values[np.arange(0, 500, 9), random.integers(0, 7, 56)] = np.nan
-    memories = random.integers(0, output.memories, 500)
-    each = output.follow_each(values, memories)
-    assert each.tolist() == [int(output.follow(row[None], m)[0]) for row, m in zip(values, memories, strict=True)]
-    assert each.tolist() == Output.follow_each(output, values, memories).tolist()
+    decoder, random = predictor.model.outputs["tags"].decoder, np.random.default_rng(4)
+    assert decoder is not None
+    values = random.integers(0, 3, (500, 5)).astype(np.float32)  # many are equal
+    values[np.arange(0, 500, 9), random.integers(0, 5, 56)] = np.nan
+    memories = random.integers(0, 6, (500, 1))
+    many = decoder.update({"memory": memories}, values)
+    each = [decoder.update({"memory": memories[k : k + 1]}, values[k : k + 1]) for k in range(500)]
+    assert many.decided.tolist() == [one.decided[0].tolist() for one in each]
+    assert many.memory["memory"].tolist() == [one.memory["memory"][0].tolist() for one in each]
 
 
 def test_forks_states_and_pickles(predictor: Predictor, expected: list[list[str]]) -> None:
@@ -191,7 +192,8 @@ def test_wrong_schemes(scheme: str, labels: list[str], message: str) -> None:
     assert message in str(error.value)
 
 
-def test_numbers_that_are_not_finite_have_a_reason(predictor: Predictor) -> None:
-    output = predictor.model.outputs["tags"]
-    memory = output.follow(np.full((2, 7), np.nan, np.float32), 0)
-    assert ((memory >= 1) & (memory <= 5)).all()
+def test_numbers_that_are_not_finite_have_a_tag(predictor: Predictor) -> None:
+    decoder = predictor.model.outputs["tags"].decoder
+    assert decoder is not None
+    tags = decoder.decode(np.full((2, 5), np.nan, np.float32))
+    assert ((tags >= 0) & (tags < 5)).all()

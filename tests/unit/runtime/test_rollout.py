@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tidegate.decode.rollout import sample
 from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import Frequency
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor
-from tidegate.runtime.rollout import sample
 from tidegate.verify.samples import series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])

@@ -14,7 +14,7 @@ from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.tasks import _options, tag
 from tidegate.tasks._tag_report import TagScores, score_tags
-from tidegate.tasks._tagging import find_scheme, make_output
+from tidegate.tasks._tagging import choose_tags, find_scheme, make_output
 from tidegate.tasks.base import Predictions
 
 WORDS = ["fly to new york", "cost to rome", "fly to rome", "list new york", "list rome", "cost to new york"]
@@ -186,8 +186,8 @@ def test_a_report_counts_unseen_tags_and_labels() -> None:
 
 
 def test_the_output_of_a_file_chooses_the_same_tags() -> None:
-    output = make_output(prepare(label="label").outputs["tags"])
-    assert output.follow(np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]], np.float32), 0).tolist() == [3, 1, 2]
+    output = make_output(prepare(label="label").outputs["tags"], {}, {})
+    assert choose_tags(output, np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]], np.float32)).tolist() == [2, 0, 1]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
