@@ -58,13 +58,13 @@ class CategoryInput(PlainInput):
         """Return the row of one name [1, size], and the names so far."""
         assert self.features is not None
         if not isinstance(x, str) or not x:
-            raise DataError(f"{self.name} is {str(x)[:40]!r}; expected a name, a string that is not empty")
+            raise DataError(f"{str(x)[:40]!r} was given; expected a name, a string that is not empty")
         try:
             size = len(x.encode())
         except UnicodeEncodeError:
-            raise DataError(f"{self.name} is {x[:40]!r}, which has half of a surrogate pair; expected text") from None
+            raise DataError(f"{x[:40]!r} was given, which has half of a surrogate pair; expected text") from None
         if size > MAX_NAME:
-            raise DataError(f"{self.name} has {len(x)} characters; at most {MAX_NAME} bytes of UTF-8 are allowed")
+            raise DataError(f"a name has {len(x)} characters; at most {MAX_NAME} bytes of UTF-8 are allowed")
         names: list[str] = json.loads(state) if state else []
         if x not in names and len(names) < self.features - 1:
             names.append(x)
@@ -85,10 +85,9 @@ class CategoryInput(PlainInput):
     def from_bytes(self, data: bytes, count: int) -> bytes:
         try:
             names: Any = json.loads(data) if data else []
-        except ValueError:
-            names = None
-        if not isinstance(names, list) or len(names) >= (self.features or 1) or len(set(map(str, names))) < len(names):
-            raise StateError(f"the names of {self.name!r} in the state do not fit this model")
-        if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names):
+            fits = isinstance(names, list) and all(0 < len(name.encode()) <= MAX_NAME for name in names)
+        except (ValueError, AttributeError, RecursionError):  # ValueError: half of a surrogate pair, too
+            fits = False
+        if not fits or len(names) >= (self.features or 1) or len(set(names)) < len(names):
             raise StateError(f"the names of {self.name!r} in the state do not fit this model")
         return data

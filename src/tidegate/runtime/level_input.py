@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..document.levels import MESSAGE
-from ..errors import DataError, StateError
+from ..errors import DataError, StateError, error_context
 from ..inputs.base import Input, Steps
 from ..layers import INPUT
 from ..model import Model
@@ -151,9 +151,10 @@ class LevelInput:
     def read_side(self, i: int, value: Any, memory: Any) -> Given:
         """Read what a side input is given. memory: what it remembers before. Raises DataError."""
         side = list(self.sides.values())[i]
-        steps, memory = side.push(value, memory)
-        if steps.number != 1:
-            raise DataError(f"{side.name} has {steps.number} steps; expected one")
+        with error_context(side.name):
+            steps, memory = side.push(value, memory)
+            if steps.number != 1:
+                raise DataError(f"{steps.number} steps were given; expected one")
         return Given(value if isinstance(value, str) else np.asarray(value).tolist(), steps.rows[0], memory)
 
     def preview(self, state: LevelState, counts: list[int]) -> Plan:
@@ -201,7 +202,7 @@ class LevelInput:
     def from_bytes(self, data: bytes, count: int) -> LevelState:
         """Read the bytes that `to_bytes` wrote, of a stream whose message has had so many steps. Raises StateError."""
         first, *others = split_parts(data, 1 + 2 * len(self.sides))
-        state = self.start()._replace(first=self.first.from_bytes(first, count))
+        own = self.first.from_bytes(first, count)
         memories = [side.from_bytes(one, 0) for side, one in zip(self.sides.values(), others[::2], strict=True)]
         given = list[Given | None]()
         for i, (name, text) in enumerate(zip(self.sides, others[1::2], strict=True)):
@@ -210,7 +211,7 @@ class LevelInput:
                 given.append(None if value is None else self.read_side(i, value, memories[i]))
             except (DataError, ValueError, RecursionError) as error:
                 raise StateError(f"what the state has of {name!r} does not fit this model: {error}") from error
-        return state._replace(memories=tuple(memories), given=tuple(given))
+        return LevelState(own, tuple(memories), tuple(given))
 
 
 def level_words(model: Model) -> tuple[str, ...]:

@@ -113,16 +113,20 @@ class Stream:
     ) -> Answer | list[Answer]:
         """Do `push` with per_step=True, with side inputs, or of a model with several graphs."""
         compiled = self._compiled
-        state, ended = compiled.take_sides(snapshot[2], sides), compiled.count_ended(end)
-        if not compiled.upper:
-            return self._push_each(snapshot, x, ended > 0, time) if per_step else self.push(x, end, time)
-        if per_step and compiled.kept is None:
-            parts, state = compiled.reader.push_each(x, state, time, ended > 0)
-        else:
-            steps, state = compiled.reader.push(x, state, time, ended > 0)
-            parts = [(steps, state)]
-        answers = self._push_levels(snapshot, Reading(parts, state, ended), per_step)
-        return answers if per_step else answers[0]
+        try:
+            state, ended = compiled.take_sides(snapshot[2], sides), compiled.count_ended(end)
+            if not compiled.upper:
+                return self._push_each(snapshot, x, ended > 0, time) if per_step else self.push(x, end, time)
+            if per_step and compiled.kept is None:
+                parts, state = compiled.reader.push_each(x, state, time, ended > 0)
+            else:
+                steps, state = compiled.reader.push(x, state, time, ended > 0)
+                parts = [(steps, state)]
+            answers = self._push_levels(snapshot, Reading(parts, state, ended), per_step)
+            return answers if per_step else answers[0]
+        except BaseException:
+            del snapshot
+            raise
 
     def _push_levels(self, snapshot: Snapshot, reading: Reading, per_step: bool) -> list[Answer]:
         """Push what was read into the graphs of a model that has several."""

@@ -235,9 +235,9 @@ def test_a_side_input_is_remembered_until_its_graph_ticks() -> None:
     ("end", "sides", "message"),
     [
         (True, None, "the message ends without 'speaker', which the model reads then; give 'speaker' with one of its"),
-        (True, {"speaker": ""}, "speaker is ''; expected a name"),
+        (True, {"speaker": ""}, "speaker: '' was given; expected a name"),
         (True, {"speaker": "\ud800"}, "half of a surrogate pair"),
-        (True, {"speaker": 3}, "speaker is '3'; expected a name"),
+        (True, {"speaker": 3}, "speaker: '3' was given; expected a name"),
         (True, {"listener": "ann"}, "'listener' was given, but this model has the side inputs speaker; leave it out"),
         (True, ["ann"], "sides are list; expected a dict"),
         ("turn", ANN, "end is 'turn'; this model's levels are message, conversation$"),
@@ -318,6 +318,9 @@ def test_states_that_do_not_fit_are_refused() -> None:
         own = state.input_state if input_state is None else input_state
         return State(block, state.schema, state.output, own, state.schema_hash, state.weights_hash)
 
+    def names(data: bytes) -> bytes:
+        return struct.pack("<I", len(data)) + data
+
     offsets = {array["name"]: array["offset"] for array in state.schema}
     parts = {
         "talk.steps is -1": changed(at=offsets["talk.steps"]),
@@ -325,6 +328,8 @@ def test_states_that_do_not_fit_are_refused() -> None:
         "what the state has of the inputs": changed(b""),
         "of the inputs does not fit": changed(state.input_state + b"x"),
         "the names of 'speaker'": changed(b"\0\0\0\0" + state.input_state[4:].replace(b"\0\0\0\0", b"\2\0\0\0{}", 1)),
+        "the names of 'speaker' in": changed(b"\0\0\0\0" + names(b'["\\ud800"]') + state.input_state[8:]),
+        "of 'speaker' in the state": changed(b"\0\0\0\0" + names(b"[" * 99_999) + state.input_state[8:]),
         "what the state has of 'speaker' does not fit": changed(state.input_state.replace(b'"ann"', b"[1,2]")),
     }
     for message, wrong in parts.items():
