@@ -15,6 +15,7 @@ from .cell_modules import GRUCell, LSTMCell, RNNCell
 from .dialects import convert
 from .final import FinalStates
 from .layer_functions import Noise
+from .levels import LevelsNetwork, make_network
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network
 from .recurrent import engine
@@ -31,6 +32,7 @@ __all__ = [
     "FinalStates",
     "GRUCell",
     "LSTMCell",
+    "LevelsNetwork",
     "MinGRU",
     "Network",
     "Noise",
@@ -39,6 +41,7 @@ __all__ = [
     "Sequential",
     "convert",
     "engine",
+    "make_network",
     "run",
 ]
 

@@ -14,6 +14,7 @@ from ..model import Model
 from ..outputs.base import Answer, Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
+from .conversations import ConversationPredictor
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
@@ -257,4 +258,6 @@ def load(
     """
     model = Model.load(path)
     with error_context(os.fspath(path)):
+        if model.levels:
+            return ConversationPredictor(model, target, threads, weights, compute)  # type: ignore[return-value]
         return Predictor(model, target, threads, weights, compute)
