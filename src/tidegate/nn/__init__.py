@@ -15,7 +15,7 @@ from .cell_modules import GRUCell, LSTMCell, RNNCell
 from .dialects import convert
 from .final import FinalStates
 from .layer_functions import Noise
-from .levels import LevelsNetwork, make_network
+from .levels import Trainable, make_network
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network
 from .recurrent import engine
@@ -32,13 +32,13 @@ __all__ = [
     "FinalStates",
     "GRUCell",
     "LSTMCell",
-    "LevelsNetwork",
     "MinGRU",
     "Network",
     "Noise",
     "RNNCell",
     "Scale",
     "Sequential",
+    "Trainable",
     "convert",
     "engine",
     "make_network",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -86,15 +85,18 @@ class LevelsNetwork(transforms.NotScriptable):
         return self.last.forward_steps(body, noise, logits)
 
 
+Trainable = Network | LevelsNetwork
+
+
 def read_below(below: ModelLevel, name: str, values: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Return what a graph reads under a name: a node of the graph below, of whose values it selects, or a side input."""
+    """Return what a graph reads under a name: a node of the graph below, a part of its values, or a side input."""
     output = below.model.outputs.get(name)
     if output is None:
         return inputs[name]
     return values if output.part is None else values[..., output.part]
 
 
-def make_network(model: Model) -> Network | LevelsNetwork:
+def make_network(model: Model) -> Trainable:
     """Make the network of a model, with weights of zero.
 
     >>> from tidegate.verify.samples import sample

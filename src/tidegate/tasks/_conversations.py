@@ -31,7 +31,9 @@ class ConversationOptions:
         "column of conversations: the label of a message then depends on the messages before it, too",
         metavar="COLUMN",
     )
-    turn: str | None = option(None, "column of numbers that put the messages of a conversation in order", metavar="COLUMN")
+    turn: str | None = option(
+        None, "column of numbers that put the messages of a conversation in order", metavar="COLUMN"
+    )
     speaker: str | None = option(None, "column of speakers, if the label depends on who speaks", metavar="COLUMN")
     context: int | None = option(
         None, "width of the recurrent layer over the messages of a conversation; default: 128", least=1, most=4096

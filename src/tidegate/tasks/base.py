@@ -183,7 +183,9 @@ class Problem:
         """Return the index of the layer that each output reads: the last one, unless its entry has another `from`."""
         graph = next(reversed(self.graphs), GRAPH)
         nodes = {name: of.get("from", f"{graph}.{len(self.layers) - 1}") for name, of in self.outputs.items()}
-        entries = {name: {**self.outputs[name], "from": GRAPH + node.removeprefix(graph)} for name, node in nodes.items()}
+        entries = {
+            name: {**self.outputs[name], "from": GRAPH + node.removeprefix(graph)} for name, node in nodes.items()
+        }
         return read_output_nodes(entries, self.layers)
 
     def step_outputs(self) -> set[str]:

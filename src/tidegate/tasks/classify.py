@@ -15,8 +15,8 @@ from ..data import lookalikes
 from ..data.columns import MissingColumn
 from ..data.series import Collection
 from ..data.table import Table
-from ..errors import OptionError
 from ..document.levels import GraphPlan
+from ..errors import OptionError
 from ..layers import INPUT, Layer
 from ..layers.pool import OVER
 from ..model import Model
@@ -150,6 +150,8 @@ class Options(
         self.check_conversation()
         if self.conversation is not None and self.prefix:
             raise OptionError("prefix trains early answers, which messages in conversations do without; leave it out")
+        if self.conversation is not None and self.input not in (None, _classified_conversations.KIND):
+            raise OptionError(f"--conversation is for messages, and input is {self.input!r}; leave one of them out")
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give the text that separates labels, or leave it out")
         self.periods()

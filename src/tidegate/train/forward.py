@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..document.graph import join_outputs
-from ..nn import LevelsNetwork, Network, Noise
+from ..nn import Noise, Trainable
 from ..nn.network import BodyOutputs
 from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 
@@ -17,7 +17,7 @@ from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 class NetworkOutputs:
     """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`."""
 
-    def __init__(self, network: Network | LevelsNetwork, problem: Problem) -> None:
+    def __init__(self, network: Trainable, problem: Problem) -> None:
         self.network, self.entries, self.whole_window = network, problem.outputs, network.whole_window
         self.step_outputs = problem.step_outputs()
         self.nodes = problem.output_nodes()
