@@ -1,4 +1,4 @@
-"""Write the tables of README.md, docs/benchmarks.md and docs/speed.md from bench/results/ and bench/runs/.
+"""Write the tables of README.md and of pages in docs/ from bench/results/ and bench/runs/.
 
 python tools/figures.py            write the tables
 python tools/figures.py --check    exit 1 if a page does not hold what this would write
@@ -18,7 +18,7 @@ from typing import Any
 from tables import FORMATS, REDUCES, TABLES, Record, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/benchmarks.md", "docs/speed.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/conversations.md", "docs/speed.md")
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
