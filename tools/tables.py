@@ -274,6 +274,13 @@ TABLES = {
         "whole sentences = sentence_accuracy percent mean | a word in a stream = us_a_word time min | "
         "bytes of state = state_bytes , | model file = bytes MB mean",
     ),
+    "conversations": Table(
+        "conversations",
+        "runs",
+        "set = set | case = read",
+        "accuracy = accuracy percent | weighted F1 = weighted_f1 percent | log loss = log_loss .3f | "
+        "CPU seconds a fit = cpu_seconds .0f",
+    ),
     "forecast": Table(
         "forecast",
         "rows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import OptionError
+from ..layers import INPUT
 
 
 def find_task(file: str, command: str) -> Any:
@@ -13,7 +14,7 @@ def find_task(file: str, command: str) -> Any:
     from ..model import Model
 
     model = Model.load(file)
-    (source,) = model.inputs.values()
+    source = model.inputs[INPUT]
     name = model.document["task"]["kind"]
     if name in tasks.names() and source.kind in (task := tasks.load(name)).INPUTS:
         return task

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..tasks._options import check_options, option, renamed_fields
 
-COLUMN_OPTIONS: Final = frozenset(
+COLUMN_OPTIONS: Final = frozenset(  # they describe the columns of a file; an estimator gets X and y instead
     ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
-) | {"static"}  # they describe the columns of a file; an estimator gets X and y instead
+) | {"static", "conversation", "turn", "speaker", "context"}
 
 C = TypeVar("C", bound=type)
 

@@ -15,6 +15,7 @@ from .cell_modules import GRUCell, LSTMCell, RNNCell
 from .dialects import convert
 from .final import FinalStates
 from .layer_functions import Noise
+from .levels import Trainable, make_network
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network
 from .recurrent import engine
@@ -37,8 +38,10 @@ __all__ = [
     "RNNCell",
     "Scale",
     "Sequential",
+    "Trainable",
     "convert",
     "engine",
+    "make_network",
     "run",
 ]
 

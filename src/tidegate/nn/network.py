@@ -58,6 +58,7 @@ class Network(transforms.NotScriptable):
         self.last = len(self.layers) - 1
         self.after_pool = find_after_pool(self.layers)
         self.final = find_final(self.layers)
+        self.heads = {find_head(self.layers, i) for i in self.final if not self.layers[i].copies}
         for layer in self.layers:
             for role, shape in layer.shapes().items():
                 weight = torch.nn.Parameter(torch.zeros(shape), requires_grad=layer.use(role) != "fixed")
@@ -143,7 +144,7 @@ class Network(transforms.NotScriptable):
         how = Run(PackedLayout(lengths), self.fused, self.native, noise)
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-            if noise and i and i in self.final and not layer.copies:  # the head of a model without a pool
+            if noise and i and i in self.heads:  # of a model without a pool
                 x = dropout(x, noise.pool, noise.random)
             return run_rows(layer, self.weights(i), x, how)
 
@@ -151,6 +152,13 @@ class Network(transforms.NotScriptable):
         among = set(range(len(self.layers))) - self.after_pool
         outputs = walk(self.layers, self.split_ports(x), run, join, among=among)
         return BodyOutputs(how, outputs, outputs.get(self.last, x))
+
+    def forward_inputs(
+        self, inputs: Mapping[str, torch.Tensor], lengths: Sequence[torch.Tensor], noise: Noise | None = None
+    ) -> BodyOutputs:
+        """Do `forward_body` for the inputs of a packed batch, by name. lengths: int64 [B], one for each graph."""
+        (x,), (own,) = inputs.values(), lengths
+        return self.forward_body(x, own, noise, packed=True)
 
     def split_ports(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return what each port gives of the input's ids or numbers, by its name."""
@@ -297,6 +305,16 @@ def find_final(layers: Sequence[Layer]) -> set[int]:
         if readers and all(k in final and layers[k].copies for k in readers):
             final.add(i)
     return final
+
+
+def find_head(layers: Sequence[Layer], i: int) -> int:
+    """Return the index of the layer whose weights give what a final layer makes probabilities of; others are it."""
+    while layers[i].ends_in and not layers[i].is_affine:
+        (source,) = sources_of(i, layers[i])
+        if not isinstance(source, int):
+            break
+        i = source
+    return i
 
 
 def delay_states(layer: Layer, states: Mapping[str, torch.Tensor], late: int) -> dict[str, torch.Tensor]:

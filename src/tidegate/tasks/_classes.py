@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..layers import Builder
+from ..layers import Builder, Source
 from ._calibration import binary_log_loss, fit_logit_scale, log_loss
 from ._holdout import HoldOut
-from ._labels import Cells, Targets, multi_targets, single_targets
+from ._labels import NO_LABEL, Cells, Targets, multi_targets, single_targets
 from ._metrics import micro_f1
 from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
 
@@ -27,7 +28,8 @@ class Prepared:
 
     options: decided. rows: the data. part: how it is split. train_rows, valid_rows, groups: of `rows`. train_targets:
     of the training rows. section, arrays: the input's entry in the model file, and its tensors. builder: has the first
-    layers. conv_width: the output width of a convolution. features, initial, provenance: as in `Problem`.
+    layers. conv_width: the output width of a convolution. sides: of conversations, the entries of inputs that are read
+    once a message. features, initial, provenance: as in `Problem`.
     """
 
     options: Any
@@ -41,6 +43,7 @@ class Prepared:
     arrays: dict[str, Array]
     builder: Builder
     conv_width: int
+    sides: dict[str, dict[str, Any]] | None = None
     features: int | None = None
     initial: dict[str, Array] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -61,8 +64,8 @@ class Classification(Problem):
         raise NotImplementedError
 
     @classmethod
-    def add_head(cls, builder: Builder, classes: int) -> None:
-        """Add the last layers."""
+    def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
+        """Add the last layers. sources: what they read; None: the layer before."""
         raise NotImplementedError
 
     def dropout(self, random: np.random.Generator) -> Dropout:
@@ -111,11 +114,11 @@ class SingleLabel(Classification):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        return single_targets(cells, options.label, labels, unseen, remedy)
+        return single_targets(cells, options.label, labels, unseen, remedy, options.conversation is not None)
 
     @classmethod
-    def add_head(cls, builder: Builder, classes: int) -> None:
-        builder.add("dense", size=classes, activation="none")
+    def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
+        builder.add("dense", sources, size=classes, activation="none")
         builder.add("softmax")
 
     def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
@@ -124,7 +127,8 @@ class SingleLabel(Classification):
         from torch.nn.functional import cross_entropy
 
         targets, weights = torch.from_numpy(batch.targets[OUTPUT]), torch.from_numpy(self.class_weights)
-        return cross_entropy(outputs[OUTPUT], targets, weights, label_smoothing=self.options.smoothing)
+        smoothing = self.options.smoothing
+        return cross_entropy(outputs[OUTPUT], targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
         return measure_labels(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
@@ -146,8 +150,8 @@ class MultiLabel(Classification):
         return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy)
 
     @classmethod
-    def add_head(cls, builder: Builder, classes: int) -> None:
-        builder.add("dense", size=classes, activation="sigmoid")
+    def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
+        builder.add("dense", sources, size=classes, activation="sigmoid")
 
     def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
         """Compute the binary cross-entropy with label smoothing, the mean over labels."""
@@ -164,6 +168,35 @@ class MultiLabel(Classification):
     def calibrate(self, predictions: Predictions) -> Calibration:
         factor = fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT], binary_log_loss)
         return {OUTPUT: {"factor": factor}}
+
+
+class InConversations:
+    """What differs where a row is a conversation, and its messages have the labels, targets and outputs."""
+
+    rows: Rows
+    valid_rows: Indices
+
+    def step_outputs(self) -> set[str]:
+        return {OUTPUT}
+
+    def train_loss(self, network: Forward, batch: Batch, random: np.random.Generator) -> torch.Tensor:
+        """Compute the loss of whole messages: half a message is a preview, on which no other message depends."""
+        assert isinstance(self, Problem)
+        return Problem.train_loss(self, network, batch, random)
+
+    def tolerance(self, best: float, figures: dict[str, float]) -> float:
+        """Return one standard error of the messages, as for messages alone."""
+        return float((best * (1 - best) / self.rows.lengths[self.valid_rows].sum()) ** 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleLabelInConversations(InConversations, SingleLabel):
+    """Conversations whose messages have one label each, or none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabelInConversations(InConversations, MultiLabel):
+    """Conversations whose messages have any number of labels."""
 
 
 def measure_labels(outputs: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> dict[str, float]:

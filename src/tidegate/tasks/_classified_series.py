@@ -67,7 +67,13 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
     source = read_unlabelled(question.file, options, columns_of(predictor.model))
     check_source(source, predictor.model)
     names = [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
-    return names, predictor.answers(**predictor_inputs(source, options))
+    return names, answer_rows(predictor, source, options)
+
+
+def answer_rows(predictor: Any, source: Collection, options: Any) -> list[Any]:
+    """Return the answer about each series. Raises DataError."""
+    answers: list[Any] = predictor.answers(**predictor_inputs(source, options))
+    return answers
 
 
 def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:

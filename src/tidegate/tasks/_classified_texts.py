@@ -48,9 +48,10 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
         raise
 
 
-def predictor_inputs(source: Table, options: Any) -> dict[str, Any]:
-    """Return the texts as the arguments of a predictor's `predict`."""
-    return {"rows": source.column(options.text)}
+def answer_rows(predictor: Any, source: Table, options: Any) -> list[Any]:
+    """Return the answer about each row of a table."""
+    answers: list[Any] = predictor.answers(source.column(options.text))
+    return answers
 
 
 def check_flags(flags: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,20 @@ def add_recurrences(
             builder.recurrence(cell, H, project, both, residual)
     if layer is not None:
         builder.add("program", **program.load_file(layer, builder.width or 0))
+
+
+def name_tensors(layers: list[Layer], graph: str) -> list[Layer]:
+    """Return the layers of a further graph, with its name in front of those of their tensors.
+
+    >>> builder = Builder(2)
+    >>> _ = builder.add("dense", size=1, activation="none")
+    >>> dict(name_tensors(builder.layers, "talk")[0].tensors)
+    {'weight': 'talk.0.weight', 'bias': 'talk.0.bias'}
+    """
+    names = [
+        {role: f"{graph}.{name.removeprefix('layers.')}" for role, name in layer.tensors.items()} for layer in layers
+    ]
+    return [replace(layer, tensors=own) for layer, own in zip(layers, names, strict=True)]
 
 
 @dataclass(frozen=True)

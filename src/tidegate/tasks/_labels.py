@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,25 +14,36 @@ from .base import Indices
 Cells = list[tuple[str, str]]  # of each row its place and its cell
 Targets = npt.NDArray[Any]  # one label per row: int64 [n]; several: float32 [n, labels], 1 where the row has the label
 REMEDY = "count such rows as wrong with --unseen wrong"
+NO_LABEL: Final = -2  # the target of a message without a label, which is only context
 
 
 def single_targets(
-    cells: Cells, column: str, known: list[str] | None = None, unseen: str = "error", remedy: str = REMEDY
+    cells: Cells,
+    column: str,
+    known: list[str] | None = None,
+    unseen: str = "error",
+    remedy: str = REMEDY,
+    may_lack: bool = False,
 ) -> tuple[Indices, list[str]]:
     """Return the index of each row's label, int64 [n], and the labels.
 
     known: a model's labels; None: those of the rows, sorted. unseen: how a label that is not among them is treated:
-    'error', or 'wrong' (target -1). remedy: the advice at the end of the error. Raises DataError with the place.
+    'error', or 'wrong' (target -1). remedy: the advice at the end of the error. may_lack: whether a row may have no
+    label (target `NO_LABEL`). Raises DataError with the place.
     """
-    for place, name in cells:
+    named = [(place, name) for place, name in cells if name.strip() or not may_lack]
+    for place, name in named:
         if not name.strip():
             raise DataError(f"{place}: the label in column {column!r} is empty; fill it in or leave the row out")
-    labels = sorted({name for _, name in cells}) if known is None else known
+    if not named:
+        raise DataError(f"{cells[0][0]}: column {column!r} is empty in every row; expected labels")
+    labels = sorted({name for _, name in named}) if known is None else known
     index = {name: i for i, name in enumerate(labels)}
     if unseen == "error":
-        for place, name in cells:
+        for place, name in named:
             check_known(place, name, index, remedy)
-    return np.array([index.get(name, -1) for _, name in cells], np.int64), labels
+    targets = [index.get(name, -1) if name.strip() else NO_LABEL for _, name in cells]
+    return np.array(targets, np.int64), labels
 
 
 def multi_targets(
@@ -110,7 +121,7 @@ def count_labels(targets: Targets, labels: list[str]) -> dict[str, int]:
     >>> count_labels(np.array([0, 1, 1]), ["a", "b"])
     {'a': 1, 'b': 2}
     """
-    many = targets.sum(0) if targets.ndim == 2 else np.bincount(targets, minlength=len(labels))
+    many = targets.sum(0) if targets.ndim == 2 else np.bincount(targets[targets >= 0], minlength=len(labels))
     return dict(zip(labels, many.astype(int).tolist(), strict=True))
 
 
@@ -121,7 +132,9 @@ def describe_labels(targets: Targets, cells: Cells, separator: str | None) -> st
     "2 labels separated by ';', 0 to 2 per row, 1 row without"
     """
     if separator is None or targets.ndim == 1:
-        return format_count(len(np.unique(targets)), "label")
+        without = int((targets == NO_LABEL).sum())
+        words = format_count(len(np.unique(targets[targets != NO_LABEL])), "label")
+        return words + (f", {format_count(without, 'row')} without" if without else "")
     per_row, never = targets.sum(1).astype(int), not any(separator in cell for _, cell in cells)
     words = f"{format_count(int(targets.any(0).sum()), 'label')} separated by {separator!r}"
     words += ", which never occurs" if never else ""
@@ -158,5 +171,6 @@ def class_weights(targets: Targets, classes: int, balanced: bool) -> npt.NDArray
     if targets.ndim == 2:
         having = targets.sum(0)
         return np.asarray((len(targets) - having).clip(1) / having.clip(1), np.float32)
+    targets = targets[targets >= 0]
     counts = np.bincount(targets, minlength=classes).clip(1)
     return np.asarray(len(targets) / (classes * counts), np.float32)

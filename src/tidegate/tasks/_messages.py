@@ -88,14 +88,14 @@ class Messages:
         return Batch({"x": ids.astype(np.int64)}, lengths, {self.output: self.targets[rows]})
 
 
-def read_messages(source: Any, options: TextOptions) -> Table:
+def read_messages(source: Any, options: TextOptions, more: Sequence[str] = ()) -> Table:
     """Read a file or frame as a table with the columns that the task needs.
 
-    Raises DataError; for a missing column the message suggests columns that may be meant.
+    more: further columns. Raises DataError; for a missing column the message suggests columns that may be meant.
     """
     wanted = [options.text, options.label]
     try:
-        return read_table(source, wanted if options.group is None else [*wanted, options.group])
+        return read_table(source, [*wanted, *([] if options.group is None else [options.group]), *more])
     except MissingColumn as error:
         if (
             error.wanted in wanted

@@ -21,6 +21,14 @@ def default_hold_out_of_series(options: Any, steps: list[int]) -> float:
     return min(0.4, max(0.15, 2 * horizon / max(steps)))
 
 
+def default_hold_out_of_talk(messages: int) -> float:
+    """Return the share of messages in conversations that is held out unless the user gives one.
+
+    Messages of one conversation are alike, so more of them are needed than of messages alone.
+    """
+    return min(0.1, 5000 / messages)
+
+
 def resolve_classifier(
     options: Any, resolve: Callable[[Any, list[int], int], Any], lengths: list[int], classes: int
 ) -> Any:
@@ -56,6 +64,18 @@ def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
     hidden = options.hidden or (256 if steps / rows <= 32 else 128)
     return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
+
+
+def resolve_for_conversations(options: Any, lengths: list[int], classes: int, conversations: int) -> Any:
+    """Decide batch, epochs and width for messages in conversations. lengths: of messages.
+
+    A batch is conversations of twice as many messages as for messages alone, and at least 4 of them.
+    """
+    texts = resolve_for_text(replace(options, batch=None), lengths, classes)
+    batch = options.batch or int(np.clip(round(2 * texts.batch * conversations / len(lengths)), 4, 64))
+    least = math.ceil(600 / steps_per_epoch(options, conversations, batch))
+    epochs = options.epochs or max(8, least)
+    return replace(texts, batch=batch, epochs=epochs, hidden=options.hidden or 128)
 
 
 def resolve_for_series(options: Any, lengths: list[int], classes: int) -> Any:

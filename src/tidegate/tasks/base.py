@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..document.decoders import resolve_outputs
 from ..document.graph import GRAPH, read_output_nodes
+from ..document.levels import GraphPlan
 from ..layers import Layer
 from ._graph_builder import first_weights
 
@@ -34,7 +35,9 @@ class Batch:
     of steps of each row, at least 1. targets: of each output by name, [M, ...], row after row. target_lengths: of each
     output the number of targets of each row, int64 [B]; an output without an entry has one a step if there are N
     targets, otherwise one a row. mask: of an output which of its targets count, bool [M] or [M, ...]; without an entry
-    all do.
+    all do. inner: of a model with several graphs, for each but the last one, the innermost first, the number of steps
+    of each of its rows: those of a message, where `lengths` has the messages of a conversation. The inputs have as many
+    steps as their graphs.
     """
 
     inputs: dict[str, Array]
@@ -42,6 +45,7 @@ class Batch:
     targets: dict[str, Array]
     target_lengths: dict[str, Indices] = field(default_factory=dict)
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    inner: tuple[Indices, ...] = ()
 
     def count_targets(self, name: str) -> Indices:
         """Return the number of targets of each row of an output, int64 [B].
@@ -147,10 +151,11 @@ class Problem:
     options: complete, with every default that depends on the data decided. rows: the data. train_rows, valid_rows:
     indices of the training rows, and of the held-out rows that select the weights. inputs, outputs, decoders: their
     entries in the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the
-    graph. metric: the figure of `measure` that selects the weights; lower: whether less of it is better. summaries: for
-    each source, how it was read. notes: for each source, sentences about its rows. initial: initial weights that the
-    data determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of each row's group; None:
-    each is by itself. provenance: further entries of the provenance.
+    graph. graphs: of a model with several, all by name, the innermost first; `layers` are then those of the last one,
+    which the outputs read. metric: the figure of `measure` that selects the weights; lower: whether less of it is
+    better. summaries: for each source, how it was read. notes: for each source, sentences about its rows. initial:
+    initial weights that the data determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of
+    each row's group; None: each is by itself. provenance: further entries of the provenance.
     """
 
     options: Any
@@ -165,6 +170,7 @@ class Problem:
     summaries: list[str]
     metric: str
     lower: bool = False
+    graphs: dict[str, GraphPlan] = field(default_factory=dict)
     notes: list[list[str]] = field(default_factory=list)
     initial: dict[str, Array] = field(default_factory=dict)
     rows_per_epoch: int | None = None
@@ -172,19 +178,28 @@ class Problem:
     provenance: dict[str, Any] = field(default_factory=dict)
     decoders: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def all_layers(self) -> list[Layer]:
+        """The layers of all graphs, one graph after another."""
+        return [layer for plan in self.graphs.values() for layer in plan.layers] or self.layers
+
     def init_weights(self) -> dict[str, Array]:
         """Initialise the weights by tensor name, from the seed and the data."""
-        return {**first_weights(self.options.seed, self.options.load_cell(), self.layers), **self.initial}
+        return {**first_weights(self.options.seed, self.options.load_cell(), self.all_layers), **self.initial}
 
     def node_outputs(self) -> dict[str, dict[str, Any]]:
         """Return the outputs with the node and the part that they read, which those with a decoder read through it."""
-        last = f"{GRAPH}.{len(self.layers) - 1}"
+        last = f"{next(reversed(self.graphs), GRAPH)}.{len(self.layers) - 1}"
         decoders = {name: {"reads": last, **of} for name, of in self.decoders.items()}
         return resolve_outputs({name: {"from": last, **of} for name, of in self.outputs.items()}, decoders)
 
     def output_nodes(self) -> dict[str, int]:
         """Return the index of the layer that each output reads: the last one, unless its entry has another `from`."""
-        return read_output_nodes(self.node_outputs(), self.layers)
+        graph = next(reversed(self.graphs), GRAPH)
+        entries = {
+            name: {**of, "from": GRAPH + of["from"].removeprefix(graph)} for name, of in self.node_outputs().items()
+        }
+        return read_output_nodes(entries, self.layers)
 
     def step_outputs(self) -> set[str]:
         """Return the names of the outputs that are trained at every step. The default: those that answer there."""

@@ -15,13 +15,23 @@ from ..data import lookalikes
 from ..data.columns import MissingColumn
 from ..data.series import Collection
 from ..data.table import Table
+from ..document.levels import GraphPlan
 from ..errors import OptionError
-from ..layers import Layer
+from ..layers import INPUT, Layer
 from ..layers.pool import OVER
 from ..model import Model
 from ..outputs import make_entry
-from . import _classified_series, _classified_texts, _labels, _messages, _metrics, _series
-from ._classes import OUTPUT, Classification, MultiLabel, Prepared, SingleLabel
+from . import _classified_conversations, _classified_series, _classified_texts, _labels, _messages, _metrics, _series
+from ._classes import (
+    OUTPUT,
+    Classification,
+    MultiLabel,
+    MultiLabelInConversations,
+    Prepared,
+    SingleLabel,
+    SingleLabelInConversations,
+)
+from ._conversations import ConversationOptions
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
@@ -36,6 +46,8 @@ EXAMPLES = """\
   tidegate fit classify train.csv --text message --label intent \\
       --out intent.safetensors
   tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
+  tidegate fit classify talks.csv --conversation talk --turn turn \\
+      --speaker who --out act.safetensors
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
@@ -52,7 +64,14 @@ report = report_fit
 
 
 @dataclass(frozen=True)
-class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
+class Options(
+    HoldOutOptions,
+    TrainingOptions,
+    RecurrenceOptions,
+    _series.SeriesOptions,
+    ConversationOptions,
+    _messages.TextOptions,
+):
     """The options of a classifier. None: the default depends on the data; what is decided is recorded."""
 
     input: str | None = option(
@@ -128,6 +147,11 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.Series
         self.pools()
         cells.parse_dialect(self.dialect)
         self.columns()
+        self.check_conversation()
+        if self.conversation is not None and self.prefix:
+            raise OptionError("prefix trains early answers, which messages in conversations do without; leave it out")
+        if self.conversation is not None and self.input not in (None, _classified_conversations.KIND):
+            raise OptionError(f"--conversation is for messages, and input is {self.input!r}; leave one of them out")
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give the text that separates labels, or leave it out")
         self.periods()
@@ -150,7 +174,9 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _series.Series
 
 
 def find_input(source: Any, options: Options) -> ModuleType:
-    """Return the module of what a source holds: texts or series."""
+    """Return the module of what a source holds: texts, alone or in conversations, or series."""
+    if options.conversation is not None:
+        return _classified_conversations
     if options.input is not None:
         return INPUTS[options.input]
     if isinstance(source, Table):
@@ -164,12 +190,13 @@ def find_input(source: Any, options: Options) -> ModuleType:
 
 def reader_of(model: Model) -> ModuleType:
     """Return the module that reads what a model classifies."""
-    (source,) = model.inputs.values()
-    return INPUTS[source.kind]
+    return _classified_conversations if model.levels else INPUTS[model.inputs[INPUT].kind]
 
 
 def find_output(options: Options) -> type[Classification]:
     """Return the problem's class: that of one label a row, or of any number."""
+    if options.conversation is not None:
+        return SingleLabelInConversations if options.label_separator is None else MultiLabelInConversations
     return SingleLabel if options.label_separator is None else MultiLabel
 
 
@@ -228,7 +255,10 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
         source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
     kind.check_source(source, model)
     truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
-    answers = predictor.answers(**kind.predictor_inputs(source, options))
+    answers = kind.answer_rows(predictor, source, options)
+    if truth.ndim == 1:
+        labelled = np.flatnonzero(truth != _labels.NO_LABEL)
+        truth, answers = truth[labelled], [answers[i] for i in labelled]
     return LabelScores(
         {
             **evaluate(answers, {OUTPUT: truth}, labels)[OUTPUT],
@@ -286,17 +316,21 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
-    layers = add_layers(made, len(labels))
+    layers, graphs = add_layers(made, len(labels))
+    entry = make_entry(labels, layers[-1].ends_in)
+    if graphs:
+        entry["from"] = f"{next(reversed(graphs))}.{len(layers) - 1}"
     return output(
         options=made.options,
         rows=made.rows,
         train_rows=made.train_rows,
         valid_rows=made.valid_rows,
-        inputs={"x": made.section},
+        inputs={INPUT: made.section, **(made.sides or {})},
         arrays=made.arrays,
         features=made.features,
         layers=layers,
-        outputs={OUTPUT: make_entry(labels, layers[-1].ends_in)},
+        graphs=graphs,
+        outputs={OUTPUT: entry},
         summaries=summaries,
         notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,
@@ -306,13 +340,20 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     )
 
 
-def add_layers(made: Prepared, classes: int) -> list[Layer]:
-    """Add a classifier's layers after those of its input; return all layers."""
+def add_layers(made: Prepared, classes: int) -> tuple[list[Layer], dict[str, GraphPlan]]:
+    """Add a classifier's layers after those of its input; return them and, if there are several, its graphs by name.
+
+    Of several graphs, the layers are those of the last one.
+    """
     builder, options = made.builder, made.options
     if options.conv:
         builder.add("conv", size=made.conv_width, width=options.conv, centred=False, activation="relu")
     cell = options.load_cell()
     add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth, options.layer)
     builder.add("pool", over=options.pools())
-    find_output(options).add_head(builder, classes)
-    return builder.layers
+    output = find_output(options)
+    if options.conversation is None:
+        output.add_head(builder, classes)
+        return builder.layers, {}
+    graphs = _classified_conversations.add_graphs(made, builder, classes, output)
+    return list(next(reversed(graphs.values())).layers), graphs

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..document.graph import join_outputs
-from ..nn import Network, Noise
+from ..nn import Noise, Trainable
 from ..nn.network import BodyOutputs
 from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 
@@ -17,7 +17,7 @@ from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 class NetworkOutputs:
     """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`."""
 
-    def __init__(self, network: Network, problem: Problem) -> None:
+    def __init__(self, network: Trainable, problem: Problem) -> None:
         self.network, self.entries, self.whole_window = network, problem.node_outputs(), network.whole_window
         self.decoder_tensors = network.decoder_tensors()
         self.step_outputs = problem.step_outputs()
@@ -26,10 +26,10 @@ class NetworkOutputs:
         self.widths = {name: problem.layers[node].width for name, node in self.nodes.items()}
 
     def run(self, batch: Batch, dropout: Dropout | None = None) -> BodyOutputs:
-        """Run the layers before the pool."""
-        (x,) = batch.inputs.values()
-        lengths = torch.from_numpy(batch.lengths)
-        return self.network.forward_body(torch.from_numpy(x), lengths, to_noise(dropout), packed=True)
+        """Run the layers before the pool, those of the last graph if there are several."""
+        inputs = {name: torch.from_numpy(x) for name, x in batch.inputs.items()}
+        lengths = [torch.from_numpy(each) for each in (*batch.inner, batch.lengths)]
+        return self.network.forward_inputs(inputs, lengths, to_noise(dropout))
 
     def outputs(
         self, body: BodyOutputs, ends: Sequence[Indices], dropout: Dropout | None = None

@@ -21,10 +21,10 @@ from .. import atomic, cells, tasks
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
-from ..document import assemble
+from ..document import assemble, assemble_levels
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
-from ..nn import Network
+from ..nn import make_network
 from ..nn.native import target_name
 from ..runtime.threads import resolve_threads
 from ..tasks._options import make_options
@@ -141,8 +141,7 @@ class TrainingJob:
         weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
         with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
             model = self.draft(weights, {}, problem.provenance)
-        names = [name for decoder in model.decoders.values() for name in decoder.tensors.values()]
-        network = Network(model.layers, ports=model.ports, decoders={name: weights[name].shape for name in names})
+        network = make_network(model)
         network.load_tensors(weights)
         return Run(network, problem, progress)
 
@@ -156,7 +155,7 @@ class TrainingJob:
             "threads": self.threads,
             "versions": versions(),
             "instructions": instructions,
-            "tapes": {name: tape.to_json() for layer in self.problem.layers for name, tape in layer.tapes.items()},
+            "tapes": {name: tape.to_json() for layer in self.problem.all_layers for name, tape in layer.tapes.items()},
         }
 
     def rehearse(self, run: Run, out: str) -> None:
@@ -193,15 +192,11 @@ class TrainingJob:
             name: {**entry, "calibration": calibration[name]} if name in calibration else entry
             for name, entry in problem.outputs.items()
         }
-        document = assemble(
-            self.task_module.KIND,
-            self.options_to_json(),
-            problem.inputs,
-            problem.layers,
-            outputs,
-            provenance,
-            problem.decoders,
-        )
+        kind, options = self.task_module.KIND, self.options_to_json()
+        if problem.graphs:
+            document = assemble_levels(kind, options, problem.inputs, problem.graphs, outputs, provenance)
+        else:
+            document = assemble(kind, options, problem.inputs, problem.layers, outputs, provenance, problem.decoders)
         return Model(document, {**weights, **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:

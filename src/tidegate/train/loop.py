@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import DataError
-from ..nn import Network
+from ..nn import Trainable
 from ..tasks.base import Calibration, Indices, Predictions, Problem, cross_calibrate
 from .adamw import AdamW
 from .batches import plan
@@ -44,7 +44,7 @@ class TrainConfig:
 class Run:
     """A network in training on a problem. `run()` continues from where it stands to the end."""
 
-    def __init__(self, network: Network, problem: Problem, report: Report | None = None) -> None:
+    def __init__(self, network: Trainable, problem: Problem, report: Report | None = None) -> None:
         self.network, self.problem, self.report, options = network, problem, report, problem.options
         self.config = TrainConfig(
             **{f.name: getattr(options, f.name) for f in fields(TrainConfig) if hasattr(options, f.name)}

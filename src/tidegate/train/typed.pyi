@@ -19,6 +19,10 @@ class ClassifyOptions(TypedDict, total=False):
     skip_bad: bool
     drop_words: float
     drop_rare: float
+    conversation: str | None
+    turn: str | None
+    speaker: str | None
+    context: int | None
     values: str | None
     time: str | None
     id: str | None

@@ -46,7 +46,7 @@ SMALL = {
         *("--cases", "step:8x4", "sequence:lstm,compute=bf16:2x3x8x4", "pool:5x8x4", "--rounds", "2", "--seconds", "0")
     ],
 }
-LONG = {"accuracy", "clone", "end_to_end", "forecast", "tag"}
+LONG = {"accuracy", "clone", "conversations", "end_to_end", "forecast", "tag"}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {
     **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
@@ -149,6 +149,22 @@ def test_taggers_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys
     assert list(found["atis"]) == ABOUT
     assert found["atis"]["figures"]["runs"] == [run, run]
     assert "0.5000" in capsys.readouterr().out
+
+
+def test_conversations_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):
+    calls = []
+    run = {"accuracy": 0.5, "weighted_f1": 0.25, "log_loss": 1.0, "wall_seconds": 1.0}
+    for name in ("swda", "meld"):
+        conversations = bench("conversations", name, "--seed", 3, "--out", tmp_path)
+        monkeypatch.setattr(conversations, "measure_case", lambda *case: calls.append(case) or {"case": case[1], **run})
+        conversations.main()
+    found = json.loads((tmp_path / "conversations.json").read_text("utf-8"))
+    assert list(found) == ["meld", "swda"]
+    assert list(found["swda"]) == ABOUT
+    cases = ["the message alone", "its conversation", "its conversation and who speaks"]
+    assert [each["case"] for each in found["swda"]["figures"]["runs"]] == cases
+    assert calls == [(name, case, 3) for name in ("swda", "meld") for case in cases]
+    assert "0.2500" in capsys.readouterr().out
 
 
 def test_other_options_of_taggers_have_entries_of_their_own(bench, tmp_path, monkeypatch):

@@ -1,0 +1,83 @@
+"""Measure what the conversation adds to a classifier of messages: on public sets, with it and without it.
+
+Each model is trained on the official training split, its weights are selected on the official validation split, and it
+is written, loaded again and scored on the official test split by the native runtime. The options of a set were chosen
+on its validation split. Writes bench/results/conversations.json and keeps its other entries.
+
+    python bench/conversations.py swda meld
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+from typing import Any
+
+from common import fits, record
+
+from tidegate.cli.score import measure
+from tidegate.data import catalogue
+from tidegate.text_tables import format_table
+from tidegate.train import fit
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "swda": {"hidden": 128, "epochs": 5, "drop_embed": 0.3, "drop_pool": 0.3},
+    "meld": {"hidden": 128, "average": 0.99, "pool": "max,attention"},
+}
+WITHOUT: dict[str, Any] = {"conversation": None, "turn": None, "speaker": None}
+CASES: dict[str, dict[str, Any]] = {
+    "the message alone": WITHOUT,
+    "its conversation": {"speaker": None},
+    "its conversation and who speaks": {},
+}
+
+
+def main() -> None:
+    parser = record.make_parser(__doc__)
+    parser.add_argument("sets", nargs="*", default=list(OPTIONS), help=f"data sets (default {' '.join(OPTIONS)})")
+    parser.add_argument("--seed", type=int, default=0, help="of all fits (default 0)")
+    args = parser.parse_args()
+    for name in args.sets:
+        runs = [measure_case(name, case, args.seed) for case in CASES]
+        figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
+        known = {**record.read(args.out, "conversations"), name: record.with_provenance(figures, "torch")}
+        record.write(args.out, "conversations", {key: known[key] for key in sorted(known)})
+    print(format_results(record.read(args.out, "conversations")))
+
+
+def measure_case(name: str, case: str, seed: int) -> dict[str, Any]:
+    """Fit, write, load and score one model, and return its figures."""
+    files = catalogue.fetch(name)
+    options = fits.options(name, **{**OPTIONS[name], **CASES[case], "seed": seed})
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "model.safetensors")
+        wall, cpu = time.perf_counter(), time.process_time()
+        progress = fits.print_epochs(f"{name}, {case}, seed {seed}")
+        model = fit("classify", str(files["train"]), options, out, valid=str(files["val"]), progress=progress)
+        spent = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        metrics = measure(out, str(files["test"]), {"unseen": "wrong"}).as_dict()  # as in the published figures
+    weighted = sum(of["f1"] * of["support"] for of in metrics["labels"].values()) / metrics["rows"]
+    return {
+        "case": case,
+        "seed": seed,
+        **{key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")},
+        "weighted_f1": weighted,
+        "validation": model.document["provenance"]["metrics"]["held_out"],
+        **spent,
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,  # of all fits of the process so far
+    }
+
+
+def format_results(results: dict[str, Any]) -> str:
+    rows = []
+    for name, entry in results.items():
+        for run in entry["figures"]["runs"]:
+            figures = (run["accuracy"], run["weighted_f1"], run["log_loss"])
+            rows.append([name, run["case"], *(f"{figure:.4f}" for figure in figures), f"{run['wall_seconds']:.0f}"])
+    return format_table(["set", "read", "accuracy", "weighted F1", "log loss", "seconds a fit"], rows, left=2)
+
+
+if __name__ == "__main__":
+    main()
