@@ -11,7 +11,6 @@ from .compiled_model import CompiledModel
 from .level_input import LevelState, Plan
 
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
-NOTHING: Final[tuple[Any, ...]] = (False, None, None)  # end, time and side inputs of an event without them
 
 
 class Event(NamedTuple):
@@ -34,12 +33,12 @@ class Event(NamedTuple):
 
 def parse_event(event: Any) -> tuple[Hashable, Any, Any, Any, Any]:
     """Return an event's id, piece, end, time and side inputs. Raises DataError."""
-    parts: tuple[Any, ...] = tuple(event) if type(event) is tuple or isinstance(event, tuple | list) else ()
-    if not 2 <= len(parts) <= 5:
+    size = len(event) if type(event) is tuple or isinstance(event, tuple | list) else 0
+    if not 2 <= size <= 5:
         raise DataError("an event is (id, piece), (id, piece, end) or (id, piece, end, time, sides)")
-    check_hashable(parts[0])
-    end, time, sides = parts[2:] + NOTHING[len(parts) - 2 :]
-    return parts[0], parts[1], end, time, sides
+    check_hashable(event[0])
+    end, time = event[2] if size > 2 else False, event[3] if size > 3 else None
+    return event[0], event[1], end, time, event[4] if size > 4 else None
 
 
 def check_hashable(key: Any) -> None:

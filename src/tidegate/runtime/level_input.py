@@ -91,8 +91,9 @@ class LevelInput:
         memories = tuple(side.start() for side in self.sides.values())
         return LevelState(first, memories, (None,) * len(memories))
 
-    def reset(self, state: LevelState, ended: int = 1) -> LevelState:
-        """Return the state of a stream that forgets so many levels, from the innermost on."""
+    def reset(self, state: LevelState, ended: int | None = None) -> LevelState:
+        """Return the state of a stream that forgets so many levels, from the innermost on; None: all of them."""
+        ended = len(self.levels) if ended is None else ended
         memories, given = list(state.memories), list(state.given)
         for i, (name, side) in enumerate(self.sides.items()):
             given[i] = None if self.clocks[name] <= ended else given[i]

@@ -318,6 +318,7 @@ class Pool(PoolRuns):
         """
         compiled, source = self._compiled, self._compiled.reader
         is_alone_in_round = compiled.feeds_back or bool(compiled.decodings) or compiled.look_ahead > 0
+        counts_matter = compiled.kept is not None or bool(compiled.upper)
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         counts: dict[Hashable, list[int]] = {}  # of the steps of each graph, where they matter
@@ -327,17 +328,15 @@ class Pool(PoolRuns):
             for position, event in enumerate(events):
                 id, x, end, time, sides = parse_event(event)
                 state = input_states[id] if id in input_states else self._find_input_state(id)
-                ended = compiled.count_ended(end) if end else 0
+                ended = 1 if end is True else compiled.count_ended(end) if end else 0
                 if sides is not None:
                     state = compiled.take_sides(state, sides)
                 if per_step and compiled.kept is None:
-                    parts, after = self._read_each(position, id, x, state, ended > 0, time)
+                    parts, after = self._read_each(position, id, x, state, end, time)
                 else:
-                    steps, after = source.push(x, state, time, ended > 0)
-                    parts = (
-                        new_tuple(Event, (position, id, own_rows(steps, x), after, ended > 0, False, per_step, None)),
-                    )
-                if compiled.kept is not None or compiled.upper:
+                    steps, after = source.push(x, state, time, end)
+                    parts = (new_tuple(Event, (position, id, own_rows(steps, x), after, end, False, per_step, None)),)
+                if counts_matter:
                     before = counts[id] if id in counts else self._read_counts(id)
                     parts, counts[id], after = plan_parts(compiled, parts, before, after, ended)
                 else:

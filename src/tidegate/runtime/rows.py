@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from ..errors import DataError, StateError
 from .compiled_model import Bytes, CompiledModel, Floats
-from .ticks import reset_all
 
 FIRST_ROWS: Final = 16
 EVICTED_SHARE: Final = 8  # the eighth of the streams that were used longest ago is found at once
@@ -258,7 +257,7 @@ class Rows:
 
     def _reset(self, row: int) -> None:
         """Forget the message of a row's stream, and all levels above it."""
-        input_state = reset_all(self._compiled, self._input_states[row])
+        input_state = self._compiled.reader.reset(self._input_states[row])
         self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
 
     def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:

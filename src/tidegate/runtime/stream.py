@@ -14,7 +14,7 @@ from .compiled_model import Bytes, CompiledModel, Floats
 from .ends import make_end_answer, make_end_answers, run_ends
 from .level_input import LevelState
 from .state import State, read_step_count
-from .ticks import Reading, make_current_answer, push_levels, reset_all
+from .ticks import Reading, make_current_answer, push_levels
 
 if TYPE_CHECKING:
     from ..outputs.forecast import Forecast
@@ -289,7 +289,7 @@ def first_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
 
 def reset_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
     """Return the snapshot of a stream that has forgotten all levels. It keeps the name of its series."""
-    return first_snapshot(compiled, reset_all(compiled, input_state))
+    return first_snapshot(compiled, compiled.reader.reset(input_state))
 
 
 def restore_snapshot(compiled: CompiledModel, state: State) -> Snapshot:

@@ -212,9 +212,3 @@ def make_current_answer(compiled: CompiledModel, block: Bytes, values: Floats, s
     moment = Moment(block, values, find_reason(compiled, count[0], False), reader.preview(state, count))
     first = make_answer(compiled, values, count[0], state.first, block)
     return join_answers(compiled, first, run_upper(compiled, [moment])[0])
-
-
-def reset_all(compiled: CompiledModel, state: Any) -> Any:
-    """Return the input state of a stream that has forgotten all levels."""
-    reader = compiled.reader
-    return reader.reset(state, len(compiled.levels)) if isinstance(reader, LevelInput) else reader.reset(state)
