@@ -28,6 +28,7 @@ OTHERS = (
     ("tasks/_holdout.py", ("series",), "noun", "a noun without a plural of its own, in messages"),
     ("tasks/_label_predictions.py", ("labels",), "'labels' in one", "a key of an answer's JSON"),
     ("data/frames.py", ("category",), "kind", "a type of pandas"),
+    ("layers/program.py", ("vector",), "use", "how a tensor is used"),
     ("layers/embed.py", ("ids",), "", "an option of the layer"),
     ("train/checkpoint.py", ("values",), "set(document)", "a key of a checkpoint"),
     ("formats/c/", ("norm",), "name", "an operation of programs"),

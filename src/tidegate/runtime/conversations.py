@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..inputs.base import Steps
 from ..model import Model
-from ..outputs.base import Answer, Context
+from ..outputs.base import Answer, Answers, Context
 from .compiled_model import CompiledModel
 from .whole_inputs import WholeInput, read_inputs, run_inputs
 
@@ -32,17 +32,17 @@ class ConversationPredictor:
 def run_conversations(
     model: Model, compiled: Sequence[CompiledModel], conversations: Sequence[Sequence[Message]]
 ) -> list[list[Answer]]:
-    """Return the answer of the only output about each message. compiled: the two graphs. Raises DataError.
+    """Return the answer about each message. compiled: the two graphs, of which the second answers. Raises DataError.
 
     A message without a word has no answer, and the conversation does not step there.
     """
     inner, outer = compiled
-    (output,) = model.outputs.values()
     messages = [message for conversation in conversations for message in conversation]
     read = read_inputs(inner, "answers", [text for text, _ in messages], None, None)
     values = np.zeros((len(read), inner.width), np.float32)
     for results in run_inputs(inner, read):
         values[results.positions] = results.values
+    answers: list[Answer] = []
     spoken = [inner.source.is_ready(steps.number) for steps, _ in read]
     reads = list(model.levels.values())[1].reads
     rows: list[npt.NDArray[np.float32]] = []
@@ -62,10 +62,11 @@ def run_conversations(
     for results in run_inputs(outer, inputs, per_step=True):
         for position, every in zip(results.positions, results.all_values, strict=True):
             found.update(zip(kept[position], every if every is not None else (), strict=True))
-    nothing, answers = np.zeros(outer.width, np.float32), []
+    nothing = np.zeros(outer.width, np.float32)
     for i, (steps, _) in enumerate(read):
         reason = "" if i in found else inner.source.not_ready_reason(steps.number, True)
-        answers.append(output.answer(found.get(i, nothing), Context(), reason))
+        each = {name: output.answer(found.get(i, nothing), Context(), reason) for name, output in outer.outputs.items()}
+        answers.append(next(iter(each.values())) if len(each) == 1 else Answers(each))
     ends = np.cumsum([len(conversation) for conversation in conversations])
     return [answers[end - len(each) : end] for end, each in zip(ends, conversations, strict=True)]
 
