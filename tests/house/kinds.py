@@ -29,6 +29,7 @@ OTHERS = (
     ("tasks/_label_predictions.py", ("labels",), "'labels' in one", "a key of an answer's JSON"),
     ("data/frames.py", ("category",), "kind", "a type of pandas"),
     ("tasks/_label_report.py", ("threshold",), "'threshold' in metrics", "a figure of a report"),
+    ("layers/program.py", ("vector",), "use", "how a tensor is used"),
     ("layers/embed.py", ("ids",), "", "an option of the layer"),
     ("train/checkpoint.py", ("values",), "set(document)", "a key of a checkpoint"),
     ("formats/c/", ("norm",), "name", "an operation of programs"),

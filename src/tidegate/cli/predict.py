@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError, OptionError
 from ..files import check_line
-from . import _console, _flags, _precision, _predictions
+from ..tasks.base import Encoded
+from . import _console, _flags, _precision, _predictions, _vectors
 from ._inputs import find_task
 from ._parser import FilePath, Parser, Renamed
 
@@ -60,10 +61,15 @@ def run(args: argparse.Namespace) -> int:
     _flags.refuse_flags(task, "PREDICT_FLAGS", flags)
     if plot := flags.get("plot"):
         _flags.check_plot(plot, [args.model, args.file], args.force)
+    if vectors := flags.get("vectors"):
+        _vectors.check_path(vectors, [name for name in (args.model, args.file) if name not in (None, "-")], args.force)
     predictor = load(args.model, **_precision.load_arguments(args))
     predicted = task.predict(predictor, make_question(args), flags)
     if plot:
         print(f"wrote {predicted.plot(plot, args.force)}", file=sys.stderr)
+    if vectors:
+        assert isinstance(predicted, Encoded), "a task with the flag --vectors"
+        print(f"wrote {_vectors.write(vectors, predicted.vectors(), args.force)}", file=sys.stderr)
     for warning in predicted.warnings:
         print(warning, file=sys.stderr)
     if args.out:

@@ -12,7 +12,7 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..document.levels import MESSAGE, GraphPlan
 from ..errors import DataError, OptionError
-from ..layers import Builder
+from ..layers import INPUT, Builder, Source
 from . import _messages, _sizing
 from ._classes import OUTPUT, Classification, Prepared
 from ._classified_texts import check_flags as check_flags
@@ -185,15 +185,21 @@ def hold_out(options: Any, source: Table, valid: Table | None, y: Targets, conve
     return HoldOut(np.setdiff1d(np.arange(count), valid_rows), valid_rows, np.arange(count), words, [[]])
 
 
-def add_graphs(made: Prepared, inner: Builder, classes: int, output: type[Classification]) -> dict[str, GraphPlan]:
+def add_graphs(
+    made: Prepared, inner: Builder, classes: int, output: type[Classification], vector: int
+) -> dict[str, GraphPlan]:
     """Return the graphs of a classifier: the one of a message, which is there, and the one of a conversation.
 
-    The last layer reads the message next to what the recurrence over messages makes of it.
+    The last layer, or the one before it that gives a vector of this width, reads the message next to what the
+    recurrence over messages makes of it.
     """
     node, sides = f"{INNER}.{len(inner.layers) - 1}", made.sides or {}
     outer = Builder((inner.width or 0) + sum(entry["size"] for entry in sides.values()))
     add_recurrences(outer, made.options.load_cell(), made.options.context, None, "causal", 1)
-    output.add_head(outer, classes, (len(outer.layers) - 1, "x"))
+    both: tuple[Source, ...] = (len(outer.layers) - 1, INPUT)
+    if vector:
+        outer.add("dense", both, size=vector, activation="tanh")
+    output.add_head(outer, classes, None if vector else both)
     return {
         INNER: GraphPlan(MESSAGE, inner.layers),
         OUTER: GraphPlan(LEVEL, name_tensors(outer.layers, OUTER), (node, *sides)),

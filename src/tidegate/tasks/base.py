@@ -298,6 +298,14 @@ class Plotted(Protocol):
         """Plot the result and return what was written, in words."""
 
 
+@runtime_checkable
+class Encoded(Protocol):
+    """What `predict` returns as well, if the task adds the flag --vectors to it."""
+
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Return the vector of each input, float32 [n, width]."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What `predict` is asked: the rows of a file, or messages with their places. text: the column of --text."""

@@ -15,12 +15,13 @@ from ..data import lookalikes
 from ..data.columns import MissingColumn
 from ..data.series import Collection
 from ..data.table import Table
+from ..document.graph import GRAPH
 from ..document.levels import GraphPlan
 from ..errors import OptionError
 from ..layers import INPUT, Layer
 from ..layers.pool import OVER
 from ..model import Model
-from ..outputs import make_entry
+from ..outputs import Answers, make_entry
 from . import _classified_conversations, _classified_series, _classified_texts, _labels, _messages, _metrics, _series
 from ._classes import (
     OUTPUT,
@@ -255,7 +256,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
         source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
     kind.check_source(source, model)
     truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
-    answers = kind.answer_rows(predictor, source, options)
+    answers = [label_of(answer) for answer in kind.answer_rows(predictor, source, options)]
     if truth.ndim == 1:
         labelled = np.flatnonzero(truth != _labels.NO_LABEL)
         truth, answers = truth[labelled], [answers[i] for i in labelled]
@@ -272,15 +273,26 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Lab
 
     An input without an answer, such as an empty text, has the reason instead.
     """
+    return ask(predictor, question, flags)[0]
+
+
+def ask(predictor: Any, question: Question, flags: Mapping[str, Any]) -> tuple[LabelPredictions, list[Any]]:
+    """Do `predict`; return also the whole answers, of which labels may be a part. Raises DataError, OptionError."""
     top = flags.get("top")
     if top is not None and top < 1:
         raise OptionError(f"--top is {top}; it must be at least 1")
     model = predictor.model
     kind, options = reader_of(model), restore_options(Options, model.document["task"]["options"])
     names, answers = kind.answer(predictor, question, options)
-    made = [LabelPrediction(kind.KIND, name, answer, top) for name, answer in zip(names, answers, strict=True)]
+    made = [LabelPrediction(kind.KIND, name, label_of(one), top) for name, one in zip(names, answers, strict=True)]
     separator = options.label_separator or SEPARATOR
-    return LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
+    several = LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
+    return several, answers
+
+
+def label_of(answer: Any) -> Any:
+    """Return the part of an answer that is about labels."""
+    return answer[OUTPUT] if isinstance(answer, Answers) else answer
 
 
 def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[str]) -> dict[str, dict[str, Any]]:
@@ -295,10 +307,11 @@ def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[
 # ---- training data
 
 
-def prepare(source: Source, valid: Source | None, options: Options) -> Classification:
+def prepare(source: Source, valid: Source | None, options: Options, vector: int = 0) -> Classification:
     """Make the `Problem` of a source. valid: rows that select the weights, instead of some of the source's.
 
-    Raises DataError.
+    vector: the width of an output `vector`, which all that labels depend on goes through; 0: there is none. Raises
+    DataError.
     """
     kind, output = find_input(source, options), find_output(options)
     source, skipped = kind.skip_bad(source, options)
@@ -316,10 +329,13 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
-    layers, graphs = add_layers(made, len(labels))
-    entry = make_entry(labels, layers[-1].ends_in)
+    layers, graphs = add_layers(made, len(labels), vector)
+    outputs, graph = {OUTPUT: make_entry(labels, layers[-1].ends_in)}, next(reversed(graphs), GRAPH)
     if graphs:
-        entry["from"] = f"{next(reversed(graphs))}.{len(layers) - 1}"
+        outputs[OUTPUT]["from"] = f"{graph}.{len(layers) - 1}"
+    if vector:
+        head = max(i for i, layer in enumerate(layers) if layer.is_affine)
+        outputs["vector"] = {"kind": "vector", "at": "end", "from": f"{graph}.{head - 1}"}
     return output(
         options=made.options,
         rows=made.rows,
@@ -330,7 +346,7 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
         features=made.features,
         layers=layers,
         graphs=graphs,
-        outputs={OUTPUT: entry},
+        outputs=outputs,
         summaries=summaries,
         notes=[notes + made.part.notes[0], *(skipped_valid + more for more in made.part.notes[1:])],
         initial=made.initial,
@@ -340,10 +356,10 @@ def prepare(source: Source, valid: Source | None, options: Options) -> Classific
     )
 
 
-def add_layers(made: Prepared, classes: int) -> tuple[list[Layer], dict[str, GraphPlan]]:
+def add_layers(made: Prepared, classes: int, vector: int) -> tuple[list[Layer], dict[str, GraphPlan]]:
     """Add a classifier's layers after those of its input; return them and, if there are several, its graphs by name.
 
-    Of several graphs, the layers are those of the last one.
+    Of several graphs, the layers are those of the last one. vector: see `prepare`.
     """
     builder, options = made.builder, made.options
     if options.conv:
@@ -352,8 +368,10 @@ def add_layers(made: Prepared, classes: int) -> tuple[list[Layer], dict[str, Gra
     add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth, options.layer)
     builder.add("pool", over=options.pools())
     output = find_output(options)
-    if options.conversation is None:
-        output.add_head(builder, classes)
-        return builder.layers, {}
-    graphs = _classified_conversations.add_graphs(made, builder, classes, output)
-    return list(next(reversed(graphs.values())).layers), graphs
+    if options.conversation is not None:
+        graphs = _classified_conversations.add_graphs(made, builder, classes, output, vector)
+        return list(next(reversed(graphs.values())).layers), graphs
+    if vector:
+        builder.add("dense", size=vector, activation="tanh")
+    output.add_head(builder, classes)
+    return builder.layers, {}

@@ -70,8 +70,10 @@ def to_noise(dropout: Dropout | None) -> Noise | None:
 def match_targets(batch: Batch, outputs: Mapping[str, Any], step_outputs: set[str], first: int) -> Predictions:
     """Pair the outputs of a batch with the targets that count. first: the number of the batch's first row.
 
-    An output that is trained at every step has no entry where its mask leaves a target out.
+    An output that is trained at every step has no entry where its mask leaves a target out. Outputs without targets are
+    left out.
     """
+    outputs = {name: outputs[name] for name in outputs if name in batch.targets}
     row = {name: np.repeat(first + np.arange(len(batch.lengths)), batch.count_targets(name)) for name in outputs}
     parts: list[dict[str, Any]] = [dict(outputs), dict(batch.targets), row, dict(batch.mask)]
     for name, mask in batch.mask.items():

@@ -61,6 +61,61 @@ class ClassifyOptions(TypedDict, total=False):
     prefix: float | None
     class_weights: str
 
+class EncodeOptions(TypedDict, total=False):
+    text: str
+    label: str
+    group: str | None
+    unit: str
+    fold: bool
+    digits: str
+    min_count: int
+    vocabulary: int
+    skip_bad: bool
+    drop_words: float
+    drop_rare: float
+    conversation: str | None
+    turn: str | None
+    speaker: str | None
+    context: int | None
+    values: str | None
+    time: str | None
+    id: str | None
+    layout: str | None
+    calendar: str
+    missing: str
+    cell: str
+    dialect: str
+    project: int | None
+    depth: int
+    layer: str | None
+    epochs: int | None
+    batch: int | None
+    rate: float
+    decay: float
+    average: float
+    refit_rate: float
+    patience: int | None
+    seed: int
+    hold_out: float | None
+    refit_epochs: int | None
+    input: str | None
+    label_separator: str | None
+    window: int
+    direction: str
+    conv: int | None
+    hidden: int | None
+    embed: int | None
+    pool: str | None
+    smoothing: float | None
+    noise: float
+    shift: float
+    gain: float
+    drop_embed: float
+    drop_pool: float
+    prefix: float | None
+    class_weights: str
+    size: int
+
 class ForecastOptions(TypedDict, total=False):
     values: str | None
     time: str | None
@@ -153,6 +208,22 @@ def fit(
     say: Callable[[str], None] | None = None,
     threads: int | None = None,
     **values: Unpack[ClassifyOptions],
+) -> Model: ...
+@overload
+def fit(
+    task: Literal["encode"],
+    data: Any,
+    options: None = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+    **values: Unpack[EncodeOptions],
 ) -> Model: ...
 @overload
 def fit(

@@ -28,6 +28,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "labels": {"kind": "labels", **LABELS},
     "multilabel": {"kind": "multilabel", **LABELS, "threshold": 0.3},
     "tags": {"kind": "tags", **NODE, "at": "step", "labels": ["O", "B"], "scores": "given", "scheme": None},
+    "vector": {"kind": "vector", **NODE, "at": "end"},
     "values": {"kind": "values", **NODE, "at": "step", "labels": None},
     "forecast": {
         "kind": "forecast",
