@@ -14,10 +14,10 @@ from ..model import Model
 from ..outputs.base import Answer, Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
-from .conversations import ConversationPredictor
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
+from .whole_conversations import ConversationPredictor
 from .whole_inputs import read_inputs, require_answers, run_inputs
 
 
