@@ -23,8 +23,8 @@ from tidegate.text_tables import format_table
 from tidegate.train import fit
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "swda": {"hidden": 128, "epochs": 5, "drop_embed": 0.3, "drop_pool": 0.3},
-    "meld": {"hidden": 128, "average": 0.99, "pool": "max,attention"},
+    "swda": {"hidden": 128, "epochs": 5, "drop_embed": 0.3, "drop_pool": 0.3, "drop_words": 0.05, "drop_rare": 0.2},
+    "meld": {"hidden": 128, "average": 0.99, "pool": "max,attention", "smoothing": 0.0, "drop_embed": 0.6},
 }
 WITHOUT: dict[str, Any] = {"conversation": None, "turn": None, "speaker": None}
 CASES: dict[str, dict[str, Any]] = {

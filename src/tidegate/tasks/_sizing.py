@@ -69,12 +69,12 @@ def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
 def resolve_for_conversations(options: Any, lengths: list[int], classes: int, conversations: int) -> Any:
     """Decide batch, epochs and width for messages in conversations. lengths: of messages.
 
-    A batch is conversations of twice as many messages as for messages alone, and at least 4 of them.
+    A batch is conversations of twice as many messages as for messages alone, and at least 2 of them.
     """
     texts = resolve_for_text(replace(options, batch=None), lengths, classes)
-    batch = options.batch or int(np.clip(round(2 * texts.batch * conversations / len(lengths)), 4, 64))
+    batch = options.batch or int(np.clip(round(2 * texts.batch * conversations / len(lengths)), 2, 64))
     least = math.ceil(600 / steps_per_epoch(options, conversations, batch))
-    epochs = options.epochs or max(8, least)
+    epochs = options.epochs or max(6, least)
     return replace(texts, batch=batch, epochs=epochs, hidden=options.hidden or 128)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from graphs import Array, Graph, Node, draw_graph, draw_tensors, run
 
-from tidegate import _native, cells, document
+from tidegate import _native, cells
+from tidegate.document import state as document_state
 from tidegate.layers import Builder, Layer
 from tidegate.layers.conv import Conv
 from tidegate.layers.dense import Dense
@@ -181,7 +182,7 @@ REFUSED: dict[str, list[tuple[Any, ...]]] = {
 @pytest.mark.parametrize("sentence", [sentence for sentence, nodes in REFUSED.items() if nodes])
 def test_a_graph_that_does_not_fit_is_refused(sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # whose states are not laid out otherwise, as the package runs whole rows through branches that do not meet
-    monkeypatch.setattr(document, "whole_window", lambda layers: "")
+    monkeypatch.setattr(document_state, "whole_window", lambda layers: "")
     with pytest.raises(Exception, match=r"layers: ") as caught:
         engine_of(*REFUSED[sentence])
     assert sentence in str(caught.value)
