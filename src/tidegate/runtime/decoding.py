@@ -28,7 +28,7 @@ class Decoding:
     output: with a decoder that drives nothing. offset: where its arrays begin, a multiple of 8, as each of them does.
     """
 
-    __slots__ = ("arrays", "decoder", "end", "fields", "late", "output")
+    __slots__ = ("arrays", "decoder", "end", "fields", "late", "only", "output")
 
     def __init__(self, output: Output, offset: int) -> None:
         assert output.decoder is not None
@@ -41,6 +41,7 @@ class Decoding:
             self.arrays[name] = slice(offset, offset + field.nbytes), np.dtype(field.dtype), field.shape
             offset += -(-field.nbytes // 8) * 8
         self.end = offset
+        self.only = next(iter(self.fields)) if len(self.fields) == 1 else None  # the name of the array if there is one
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the arrays as they stand in the schema of a state."""
@@ -61,9 +62,18 @@ class Decoding:
             name: blocks[:, place].view(dtype).reshape(n, *shape) for name, (place, dtype, shape) in self.arrays.items()
         }
 
+    def read_one(self, block: Bytes) -> dict[str, Array]:
+        """Return the arrays of one block as views [1, ...]."""
+        return {
+            name: block[place].view(dtype).reshape(1, *shape) for name, (place, dtype, shape) in self.arrays.items()
+        }
+
     def follow(self, block: Bytes, values: Floats) -> None:
         """Change a block by further steps. values: the numbers after each [T, all outputs' numbers]."""
-        places = self.read(block[None])
+        places = self.read_one(block)
+        if len(values) == 1 and self.only is not None:  # first, as a stream waits for it
+            places[self.only][...] = self.decoder.update(places, self.output.select(values)).memory[self.only]
+            return
         memory: Memory = {name: place.copy() for name, place in places.items()}  # which may become parts of others
         own = self.output.select(values)
         for t in range(len(own)):
@@ -91,14 +101,14 @@ class Decoding:
 
     def finish(self, block: Bytes) -> None:
         """Change a block by the end of its message."""
-        places = self.read(block[None])
+        places = self.read_one(block)
         after = self.decoder.finish({name: place.copy() for name, place in places.items()}).memory
         for name in self.decoder.fields:
             places[name][...] = after[name]
 
     def count(self, block: Bytes) -> tuple[int, int]:
         """Return how many of the latest steps have no final result yet, and how many the last step made final."""
-        memory = self.read(block[None])
+        memory = self.read_one(block)
         return int(self.decoder.count_pending(memory)[0]), int(self.decoder.count_decided(memory)[0])
 
     def recall(self, block: Bytes, back: int) -> tuple[Array, Floats | None]:
@@ -106,12 +116,12 @@ class Decoding:
 
         The numbers are None if they are those of the latest step.
         """
-        memory, at = self.read(block[None]), slice(self.late - back, self.late - back + 1)
+        memory, at = self.read_one(block), slice(self.late - back, self.late - back + 1)
         return self.decoder.recall(memory)[0, at], memory[NUMBERS][0, at] if self.late else None
 
     def check(self, block: Bytes) -> str:
         """Say what is wrong with a block of another origin; "" if nothing is."""
-        return self.decoder.check(self.read(block[None]))
+        return self.decoder.check(self.read_one(block))
 
 
 def find_decoder(output: Output) -> Decoder | None:
