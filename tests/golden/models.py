@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from tidegate import cells, layers
 from tidegate.document import assemble as document_of
+from tidegate.document import assemble_levels
+from tidegate.document.levels import GraphPlan
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
@@ -215,6 +218,55 @@ def series(
     return document, tensors | arrays
 
 
+def branches(seed: int = 21) -> Parts:
+    """Make a graph of ids in two ports, with branches that meet, one of which looks ahead, and outputs of two nodes."""
+    builder = layers.Builder(None)
+    builder.add("embed", rows=9, size=4, sources=("x.words",))
+    builder.add("bag", rows=12, size=3, most=3, sources=("x.grams",))
+    builder.recurrence(cells.load("gru"), 5, sources=(0, 1))
+    builder.add("conv", size=4, width=3, ahead=2, activation="tanh", sources=(0,))
+    builder.add("dense", size=3, activation="none", sources=(2, 3))
+    outputs = {
+        "label": {**make_entry(["a", "b", "c"], ""), "scores": "logits", "from": f"layers.{len(builder.layers) - 1}"},
+        "state": {**make_entry(None, ""), "from": "layers.2"},
+    }
+    source = {"kind": "ids", "ports": {"words": {"size": 9}, "grams": {"size": 12, "most": 3}}}
+    document = document_of("encode", {}, {"x": source}, builder.layers, outputs, {"seed": seed})
+    return document, draw_tensors(builder.layers, seed)
+
+
+def conversation(seed: int = 22) -> Parts:
+    """Make a model whose messages tick a conversation, which also reads who speaks."""
+    words, talk = layers.Builder(None), layers.Builder(2 * 5 + 3)
+    words.add("embed", rows=9, size=4)
+    words.recurrence(cells.load("gru"), 5)
+    words.add("pool", over=["last", "mean"])
+    talk.recurrence(cells.load("lstm"), 4)
+    talk.add("dense", size=3, activation="none", sources=(0, "x"))
+    upper = [
+        replace(layer, tensors={role: f"talk.{i}.{role}" for role in layer.tensors})
+        for i, layer in enumerate(talk.layers)
+    ]
+    graphs = {
+        "words": GraphPlan("message", words.layers),
+        "talk": GraphPlan("conversation", upper, ("words.2", "speaker")),
+    }
+    inputs = {"x": {"kind": "ids", "size": 9}, "speaker": {"kind": "category", "size": 3, "clock": "talk"}}
+    outputs = {"label": {**make_entry(["a", "b", "c"], ""), "scores": "logits", "from": "talk.1"}}
+    document = assemble_levels("classify", {}, inputs, graphs, outputs, {"seed": seed})
+    return document, draw_tensors([*words.layers, *upper], seed)
+
+
+def draw_tensors(every: list[layers.Layer], seed: int) -> dict[str, Any]:
+    """Draw random weights of both signs."""
+    rng = np.random.default_rng(seed)
+    return {
+        layer.tensors[role]: rng.normal(0, 0.6, shape).astype(np.float32)
+        for layer in every
+        for role, shape in layer.shapes().items()
+    }
+
+
 def recurrent(inputs: int, size: int, cell: str, **more: Any) -> dict[str, Any]:
     options = {"tape": cell, "cell": cell, "dialect": cells.load(cell).dialect}
     return {"kind": "recurrent", "inputs": inputs, "size": size, **options, **more}
@@ -256,6 +308,8 @@ def with_empty_check(parts: Parts) -> Parts:
 
 def hash_answers(model: Model) -> str:
     """Hash the outputs and states of the native target `base`, which has the same bits on every machine."""
+    if model.levels:
+        return hashlib.sha256("".join(hash_answers(one.model) for one in model.levels.values()).encode()).hexdigest()
     runner, whole = make_runner(model, "base"), hashlib.sha256()
     for x in make_inputs(model, 1, [37, 5]):
         before = make_initial(model.state_schema, model.state_bytes)[None]
