@@ -25,7 +25,7 @@ def use_engine(engine: str) -> None:
         recurrent.run_fused = by_module
     elif engine != "native":
         flag, _, _ = engine.partition("=")
-        job.Network = functools.partial(job.Network, **{flag: False})
+        job.make_network = functools.partial(job.make_network, **{flag: False})
 
 
 def by_module(layer: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:

@@ -100,14 +100,15 @@ def read_below(below: ModelLevel, name: str, values: torch.Tensor, inputs: Mappi
     return values if output.part is None else values[..., output.part]
 
 
-def make_network(model: Model) -> Trainable:
-    """Make the network of a model, with weights of zero.
+def make_network(model: Model, fused: bool = True, native: bool = True) -> Trainable:
+    """Make the network of a model, with weights of zero. fused, native: see `Network`.
 
     >>> from tidegate.verify.samples import sample
     >>> [layer.kind for layer in make_network(sample(size=4)).layers]
     ['embed', 'recurrent', 'pool', 'dense', 'softmax']
     """
     if model.levels:
-        return LevelsNetwork(model.levels)
+        return LevelsNetwork(model.levels, fused, native)
     names = [name for decoder in model.decoders.values() for name in decoder.tensors.values()]
-    return Network(model.layers, ports=model.ports, decoders={name: model.tensors[name].shape for name in names})
+    decoders = {name: model.tensors[name].shape for name in names}
+    return Network(model.layers, fused, native, model.ports, decoders)
