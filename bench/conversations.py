@@ -4,7 +4,7 @@ Each model is trained on the official training split, its weights are selected o
 is written, loaded again and scored on the official test split by the native runtime. The options of a set were chosen
 on its validation split. Writes bench/results/conversations.json and keeps its other entries.
 
-    python bench/conversations.py swda meld
+    python bench/conversations.py swda meld --seeds 0 1 2
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ CASES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=list(OPTIONS), help=f"data sets (default {' '.join(OPTIONS)})")
-    parser.add_argument("--seed", type=int, default=0, help="of all fits (default 0)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
     args = parser.parse_args()
     for name in args.sets:
-        runs = [measure_case(name, case, args.seed) for case in CASES]
+        runs = [measure_case(name, case, seed) for case in CASES for seed in args.seeds]
         figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
         known = {**record.read(args.out, "conversations"), name: record.with_provenance(figures, "torch")}
         record.write(args.out, "conversations", {key: known[key] for key in sorted(known)})
@@ -75,8 +75,9 @@ def format_results(results: dict[str, Any]) -> str:
     for name, entry in results.items():
         for run in entry["figures"]["runs"]:
             figures = (run["accuracy"], run["weighted_f1"], run["log_loss"])
-            rows.append([name, run["case"], *(f"{figure:.4f}" for figure in figures), f"{run['wall_seconds']:.0f}"])
-    return format_table(["set", "read", "accuracy", "weighted F1", "log loss", "seconds a fit"], rows, left=2)
+            own = [name, run["case"], str(run["seed"])]
+            rows.append([*own, *(f"{figure:.4f}" for figure in figures), f"{run['wall_seconds']:.0f}"])
+    return format_table(["set", "read", "seed", "accuracy", "weighted F1", "log loss", "seconds a fit"], rows, left=2)
 
 
 if __name__ == "__main__":

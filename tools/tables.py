@@ -278,8 +278,9 @@ TABLES = {
         "conversations",
         "runs",
         "set = set | case = read",
-        "accuracy = accuracy percent | weighted F1 = weighted_f1 percent | log loss = log_loss .3f | "
-        "CPU seconds a fit = cpu_seconds .0f",
+        "accuracy = accuracy percent mean | each seed = accuracy list hundredths | "
+        "weighted F1 = weighted_f1 percent mean | log loss = log_loss .3f mean | "
+        "CPU seconds a fit = cpu_seconds .0f mean",
     ),
     "forecast": Table(
         "forecast",
