@@ -155,15 +155,17 @@ def test_conversations_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, 
     calls = []
     run = {"accuracy": 0.5, "weighted_f1": 0.25, "log_loss": 1.0, "wall_seconds": 1.0}
     for name in ("swda", "meld"):
-        conversations = bench("conversations", name, "--seed", 3, "--out", tmp_path)
-        monkeypatch.setattr(conversations, "measure_case", lambda *case: calls.append(case) or {"case": case[1], **run})
+        conversations = bench("conversations", name, "--seeds", 3, 4, "--out", tmp_path)
+        monkeypatch.setattr(
+            conversations, "measure_case", lambda *case: calls.append(case) or {**run, "case": case[1], "seed": case[2]}
+        )
         conversations.main()
     found = json.loads((tmp_path / "conversations.json").read_text("utf-8"))
     assert list(found) == ["meld", "swda"]
     assert list(found["swda"]) == ABOUT
     cases = ["the message alone", "its conversation", "its conversation and who speaks"]
-    assert [each["case"] for each in found["swda"]["figures"]["runs"]] == cases
-    assert calls == [(name, case, 3) for name in ("swda", "meld") for case in cases]
+    assert [each["case"] for each in found["swda"]["figures"]["runs"]] == [case for case in cases for _ in (3, 4)]
+    assert calls == [(name, case, seed) for name in ("swda", "meld") for case in cases for seed in (3, 4)]
     assert "0.2500" in capsys.readouterr().out
 
 
