@@ -46,7 +46,7 @@ class Scores(LazyAnswer[Floats]):
     ['rain', 'wind']
     """
 
-    __slots__ = ("_convert", "labels", "multi_label", "threshold")
+    __slots__ = ("labels", "multi_label", "threshold")
 
     def __init__(
         self,
@@ -57,14 +57,11 @@ class Scores(LazyAnswer[Floats]):
         threshold: float = THRESHOLD,
         convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        super().__init__(values, reason)
-        self.labels, self.multi_label, self.threshold, self._convert = labels, multi_label, threshold, convert
+        super().__init__(values, reason, convert)
+        self.labels, self.multi_label, self.threshold = labels, multi_label, threshold
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Scores, (self.values, self.labels, self.reason, self.multi_label, self.threshold)
-
-    def _make(self, source: Floats) -> Floats:
-        return source.copy() if self._convert is None else self._convert(source)
 
     @property
     def label(self) -> str | None:

@@ -86,21 +86,23 @@ def restore_step(step: int, make: Callable[..., Answer], arguments: tuple[Any, .
 class LazyAnswer(Answer, Generic[Numbers]):
     """An answer whose numbers are made when they or the reason are first read, so that a push does not wait for them.
 
-    source: what `_make` makes the numbers from; None: there are none, for this reason. Numbers of which one is not
-    finite become None, with a reason.
+    source: what the numbers are made from; None: there are none, for this reason. Numbers of which one is not finite
+    become None, with a reason. convert: makes the numbers from the source; None: copies it.
 
     `_content` is the source, and later values and reason in one tuple. A single assignment puts the tuple in place, so
     threads can read an answer at the same time; and where `_make` fails, the next reader tries again.
     """
 
-    __slots__ = ("_content",)
+    __slots__ = ("_content", "_convert")
 
-    def __init__(self, source: Any, reason: str = "") -> None:
+    def __init__(self, source: Any, reason: str = "", convert: Callable[[Any], Numbers] | None = None) -> None:
         self._content = (None, reason) if source is None else source
+        self._convert = convert
 
-    @abstractmethod
     def _make(self, source: Any) -> Numbers:
         """Make the numbers, and leave the source as it is."""
+        made: Numbers = source.copy() if self._convert is None else self._convert(source)
+        return made
 
     def _settle(self) -> tuple[Numbers | None, str]:
         """Return values and reason, and work them out if they have not been read yet."""

@@ -37,7 +37,7 @@ class Events(LazyAnswer[Floats]):
     {'active': [['rain']], 'all_scores': [{'rain': 0.75, 'wind': 0.25}]}
     """
 
-    __slots__ = ("_convert", "_flags", "labels")
+    __slots__ = ("_flags", "labels")
 
     def __init__(
         self,
@@ -47,14 +47,11 @@ class Events(LazyAnswer[Floats]):
         flags: Flags | None = None,
         convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        super().__init__(values, reason)
-        self.labels, self._flags, self._convert = labels, flags, convert
+        super().__init__(values, reason, convert)
+        self.labels, self._flags = labels, flags
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Events, (self.values, self.labels, self.reason, self._flags)
-
-    def _make(self, source: Floats) -> Floats:
-        return source.copy() if self._convert is None else self._convert(source)
 
     @property
     def active(self) -> list[list[str]] | None:

@@ -64,7 +64,7 @@ class Tags(LazyAnswer[Floats]):
     {'tags': ['B-city', 'O'], 'scores': [0.75, 1.0]}
     """
 
-    __slots__ = ("_chosen", "_convert", "labels")
+    __slots__ = ("_chosen", "labels")
 
     def __init__(
         self,
@@ -74,14 +74,11 @@ class Tags(LazyAnswer[Floats]):
         chosen: Indices | None = None,
         convert: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        super().__init__(values, reason)
-        self.labels, self._chosen, self._convert = labels, chosen, convert
+        super().__init__(values, reason, convert)
+        self.labels, self._chosen = labels, chosen
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tags, (self.values, self.labels, self.reason, self._chosen)
-
-    def _make(self, source: Floats) -> Floats:
-        return source.copy() if self._convert is None else self._convert(source)
 
     @property
     def chosen(self) -> Indices | None:

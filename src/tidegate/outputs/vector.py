@@ -33,9 +33,6 @@ class Vector(LazyAnswer[Floats]):
     def __reduce__(self) -> tuple[Any, ...]:
         return Vector, (self.values, self.reason)
 
-    def _make(self, source: Any) -> Floats:
-        return np.array(source, np.float32)
-
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
         """Return a dict for JSON."""
         values = self.values
