@@ -1,0 +1,96 @@
+"""Vectors of texts without labels: after each word they predict the next word, or after each message the next one's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _word_head
+from ._conversations import Conversations
+from ._messages import Messages
+from ._next_step import OUTPUT, NextStep, next_rows, spread_steps
+from ._word_head import NO_WORD
+from .base import Batch, Forward, Indices, Predictions, concatenate
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_WORDS: Final = 32  # of the next message that are predicted: its first ones
+Ids = npt.NDArray[np.int32]
+
+
+class WordsToCome:
+    """Rows of token ids; the target of each step is the word that follows it, int64 [N, 1]."""
+
+    def __init__(self, messages: Messages) -> None:
+        self.messages, self.lengths = messages, messages.lengths
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: training hides some of the words that are read, and none of those that are predicted."""
+        batch = self.messages.batch(rows, random)
+        ids, lengths = concatenate([self.messages.ids[i] for i in rows])
+        words = next_rows(ids.astype(np.int64), lengths, NO_WORD)[:, None]
+        return with_words(batch, words, None if random is not None else spread_steps(lengths))
+
+
+class MessagesToCome:
+    """Rows that are conversations; the targets of each message are the words of the next one, int64 [M, MOST_WORDS]."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self.conversations, self.lengths = conversations, conversations.lengths
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: training hides some of the words that are read, and none of those that are predicted."""
+        own = self.conversations
+        words = [words_of_next([own.ids[i] for i in own.parts[row]]) for row in rows]
+        return with_words(own.batch(rows, random), np.concatenate(words), None)
+
+
+def words_of_next(messages: Sequence[Ids]) -> Indices:
+    """Return the first words of the message after each, int64 [messages, MOST_WORDS], `NO_WORD` where there is none.
+
+    >>> words_of_next([np.array([5]), np.array([7, 8])])[:, :3].tolist()
+    [[7, 8, 0], [0, 0, 0]]
+    """
+    words = np.full((len(messages), MOST_WORDS), NO_WORD, np.int64)
+    for row, ids in zip(words, messages[1:], strict=False):
+        row[: len(ids)] = ids[:MOST_WORDS]
+    return words
+
+
+def with_words(batch: Batch, words: Indices, measured: npt.NDArray[np.bool_] | None) -> Batch:
+    """Return a batch whose vectors predict these words. measured: which steps count; None: all that have a word."""
+    counts = (words != NO_WORD).any(1)
+    mask = counts if measured is None else counts & measured
+    return replace(batch, targets={OUTPUT: words}, target_lengths={OUTPUT: batch.lengths}, mask={OUTPUT: mask})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextWords(NextStep):
+    """Rows whose vectors predict words. table: the name of the embedding's tensor, which the head shares."""
+
+    table: str
+    metric: str = "perplexity"
+
+    def next_loss(
+        self, vectors: torch.Tensor, batch: Batch, network: Forward, random: np.random.Generator
+    ) -> torch.Tensor:
+        """Compute the cross-entropy of the next words."""
+        return _word_head.loss(vectors, batch.targets[OUTPUT], network.tensors[self.table], network.tensors, random)
+
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        vectors, words = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
+        return measure_words(vectors, words, predictions.tensors[self.table], predictions.tensors)
+
+
+def measure_words(vectors: npt.NDArray[Any], words: Indices, table: npt.NDArray[Any], tensors: Any) -> dict[str, float]:
+    """Compute the mean cross-entropy of the words that vectors predict, in nats a word, and its exponential.
+
+    vectors: [n, size]. words: [n, K], one or more of which are there. table, tensors: see `_word_head.surprise`.
+    """
+    total, count = _word_head.surprise(vectors, words, table, tensors).sum(), int((words != NO_WORD).sum())
+    return {"perplexity": float(np.exp(total / count)), "loss": float(total / count)}
