@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..document import scoring
 from ._next_step import OUTPUT, NextStep, next_rows, spread_steps
 from ._sequences import Sequences, Steps
-from .base import Array, Batch, Forward, Indices, Predictions
+from .base import Array, Batch, Indices, Predictions, Tensors
 
 if TYPE_CHECKING:
     import torch
@@ -96,8 +96,12 @@ class NextNumbers(NextStep):
 
     metric: str = "loss"
 
-    def next_loss(
-        self, vectors: torch.Tensor, batch: Batch, network: Forward, random: np.random.Generator
+    def loss(
+        self,
+        outputs: Tensors,
+        batch: Batch,
+        tensors: Tensors | None = None,
+        random: np.random.Generator | None = None,
     ) -> torch.Tensor:
         """Compute the Huber loss of the next step's scaled numbers, so that single spikes do not outweigh the rest.
 
@@ -106,11 +110,12 @@ class NextNumbers(NextStep):
         import torch
         from torch.nn.functional import huber_loss
 
-        targets = torch.from_numpy(batch.targets[OUTPUT])
+        assert tensors is not None
+        vectors, targets = outputs[OUTPUT], torch.from_numpy(batch.targets[OUTPUT])
         known = targets.isfinite()
         if not bool(known.any()):
             return vectors.sum() * 0
-        predicted = vectors @ network.tensors[WEIGHT].T + network.tensors[BIAS]
+        predicted = vectors @ tensors[WEIGHT].T + tensors[BIAS]
         return huber_loss(predicted[known], targets[known], delta=DELTA)
 
     def measure(self, predictions: Predictions) -> dict[str, float]:

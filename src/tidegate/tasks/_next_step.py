@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .base import Batch, Dropout, Forward, Indices, Problem
+from .base import Batch, Dropout, Forward, Indices, Problem, Tensors
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +36,16 @@ class NextStep(Problem):
         """Compute the loss of the next steps. It is that of every step, so no prefix of a row needs one of its own."""
         dropout = self.dropout(random)
         (outputs,) = network.outputs(network.run(batch, dropout), [batch.lengths], dropout)
-        return self.next_loss(outputs[OUTPUT], batch, network, random)
+        return self.loss(outputs, batch, network.tensors, random)
 
-    def next_loss(
-        self, vectors: torch.Tensor, batch: Batch, network: Forward, random: np.random.Generator
+    def loss(
+        self,
+        outputs: Tensors,
+        batch: Batch,
+        tensors: Tensors | None = None,
+        random: np.random.Generator | None = None,
     ) -> torch.Tensor:
-        """Compute the loss of the vectors [N, size] after each step of a batch, a scalar of torch."""
+        """Compute the loss of what follows the steps of a batch, a scalar. tensors, random: of the training step."""
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
 

@@ -14,7 +14,7 @@ from ._conversations import Conversations
 from ._messages import Messages
 from ._next_step import OUTPUT, NextStep, next_rows, spread_steps
 from ._word_head import NO_WORD
-from .base import Batch, Forward, Indices, Predictions, concatenate
+from .base import Batch, Indices, Predictions, Tensors, concatenate
 
 if TYPE_CHECKING:
     import torch
@@ -76,11 +76,17 @@ class NextWords(NextStep):
     table: str
     metric: str = "perplexity"
 
-    def next_loss(
-        self, vectors: torch.Tensor, batch: Batch, network: Forward, random: np.random.Generator
+    def loss(
+        self,
+        outputs: Tensors,
+        batch: Batch,
+        tensors: Tensors | None = None,
+        random: np.random.Generator | None = None,
     ) -> torch.Tensor:
         """Compute the cross-entropy of the next words."""
-        return _word_head.loss(vectors, batch.targets[OUTPUT], network.tensors[self.table], network.tensors, random)
+        assert tensors is not None
+        assert random is not None
+        return _word_head.loss(outputs[OUTPUT], batch.targets[OUTPUT], tensors[self.table], tensors, random)
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
         vectors, words = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]

@@ -16,7 +16,7 @@ from . import _classified_texts, _messages, _sizing, _unlabelled, classify
 from ._classes import Prepared
 from ._holdout import hold_out, number_keys
 from ._next_step import OUTPUT
-from .base import Batch, Dropout, Forward, Indices, Predictions, Problem
+from .base import Batch, Dropout, Forward, Indices, Predictions, Problem, Tensors
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,13 @@ class Contrast(Problem):
         return Dropout(self.options.drop_embed, self.options.drop_pool, random)
 
     def train_loss(self, network: Forward, batch: Batch, random: np.random.Generator) -> torch.Tensor:
-        """Compute the contrastive loss of the batch: each text has to find its partner among those of the others.
+        """Compute the loss of whole texts: no prefix is trained to be near a partner."""
+        dropout = self.dropout(random)
+        (outputs,) = network.outputs(network.run(batch, dropout), [batch.lengths], dropout)
+        return self.loss(outputs, batch, network.tensors)
+
+    def loss(self, outputs: Tensors, batch: Batch, tensors: Tensors | None = None) -> torch.Tensor:
+        """Compute the contrastive loss of a batch: each text has to find its partner among those of the others.
 
         The temperature is trained. A partner is not compared with what equals it or the text itself, nor with the
         partners of an equal text: those are right, too.
@@ -68,11 +74,10 @@ class Contrast(Problem):
         import torch
         from torch.nn.functional import cross_entropy, normalize
 
-        dropout = self.dropout(random)
-        (outputs,) = network.outputs(network.run(batch, dropout), [batch.lengths], dropout)
+        assert tensors is not None
         vectors = normalize(outputs[OUTPUT], dim=1)
         first, second = vectors[::2], vectors[1::2]
-        factor = network.tensors[SHARPNESS].exp().clamp(max=1 / LEAST_TEMPERATURE)
+        factor = tensors[SHARPNESS].exp().clamp(max=1 / LEAST_TEMPERATURE)
         right = torch.from_numpy(find_partners(*batch.targets[OUTPUT].reshape(-1, 2).T))
         scores = (first @ second.T * factor).masked_fill(right & ~torch.eye(len(first), dtype=torch.bool), -torch.inf)
         own = torch.arange(len(first))

@@ -17,7 +17,7 @@ from tidegate.errors import OptionError
 from tidegate.tasks import classify, encode
 
 QUICK: dict[str, Any] = {"hidden": 8, "embed": 8, "size": 5}
-FLAGS = ["--hidden", "8", "--embed", "8", "--size", "5", "--rate", "0.02", "--epochs", "6"]
+FLAGS = ["--label", "label", "--hidden", "8", "--embed", "8", "--size", "5", "--rate", "0.02", "--epochs", "6"]
 WORDS = {"cats": ["cat", "kitten", "purr", "meow"], "cars": ["car", "wheel", "motor", "road"]}
 
 
@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_labels_depend_on_the_vector_alone() -> None:
-    problem = encode.prepare(table(texts(40, 2)), None, encode.Options(**QUICK))
+    problem = encode.prepare(table(texts(40, 2)), None, encode.Options(**QUICK, label="label"))
     vector, dense, softmax = problem.layers[-3:]
     assert (vector.kind, vector.width, dense.inputs, softmax.kind) == ("dense", 5, 5, "softmax")
     assert problem.outputs["vector"] == {"kind": "vector", "at": "end", "from": "layers.3"}
@@ -122,7 +122,7 @@ def test_a_conversation_so_far_has_a_vector_too() -> None:
     rows = [(f"{text} {i}", label) for i, (text, label) in enumerate(texts(40, 5))]
     columns = {**table(rows).columns, "talk": [str(i // 4) for i in range(40)], "turn": [str(i) for i in range(40)]}
     source = Table("t.csv", columns, list(range(2, 42)), "a")
-    problem = encode.prepare(source, None, encode.Options(**QUICK, conversation="talk", turn="turn"))
+    problem = encode.prepare(source, None, encode.Options(**QUICK, label="label", conversation="talk", turn="turn"))
     assert problem.outputs["vector"]["from"] == "talk.1"
     assert [layer.kind for layer in problem.layers] == ["recurrent", "dense", "dense", "softmax"]
 
