@@ -32,6 +32,11 @@ def suggest_series(source: Any, names: Sequence[str], label: str | None) -> str:
     if 2 * len(numeric) <= len(columns) or any(looks_like_text(table, name) for name, table in columns.items()):
         return ""
     shown = ", ".join(map(repr, numeric[:3])) + (", ..." if len(numeric) > 3 else "")
+    if label is None:  # the rows of a table without labels are steps, unless the user says otherwise
+        return (
+            f"{shown} hold numbers: if each row is one step, add --input series, and --id with the column that "
+            "identifies the series if there are several; if each row is a series, add --layout rows"
+        )
     return (
         f"{shown} hold numbers: if each row is a series, add --input series; if each row is one step, add --id with "
         "the column that identifies the series"

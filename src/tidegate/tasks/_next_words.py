@@ -19,22 +19,36 @@ from .base import Batch, Indices, Predictions, Tensors, concatenate
 if TYPE_CHECKING:
     import torch
 
+OWN_PROJECTION: Final = "own_projection"  # the name of the tensor that a text's own words are given back by
+MOST_OWN: Final = 24  # own words of a text that a training step counts
 MOST_WORDS: Final = 32  # of the next message that are predicted: its first ones
 Ids = npt.NDArray[np.int32]
 
 
 class WordsToCome:
-    """Rows of token ids; the target of each step is the word that follows it, int64 [N, 1]."""
+    """Rows of token ids; the target of each step is the word that follows it, int64 [N, 1].
 
-    def __init__(self, messages: Messages) -> None:
-        self.messages, self.lengths = messages, messages.lengths
+    own: whether training has `MOST_OWN` targets more, which are there after the last step alone: words of the text
+    itself, drawn where it has more.
+    """
+
+    def __init__(self, messages: Messages, own: bool = False) -> None:
+        self.messages, self.lengths, self.own = messages, messages.lengths, own
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
         """See `Rows`: training hides some of the words that are read, and none of those that are predicted."""
         batch = self.messages.batch(rows, random)
         ids, lengths = concatenate([self.messages.ids[i] for i in rows])
         words = next_rows(ids.astype(np.int64), lengths, NO_WORD)[:, None]
-        return with_words(batch, words, None if random is not None else spread_steps(lengths))
+        if random is None:
+            return with_words(batch, words, spread_steps(lengths))
+        if self.own:
+            own = np.full((len(ids), MOST_OWN), NO_WORD, np.int64)
+            for end, row in zip(np.cumsum(lengths), rows, strict=True):
+                drawn = draw_words(self.messages.ids[row], random)
+                own[end - 1, : len(drawn)] = drawn
+            words = np.concatenate([words, own], 1)
+        return with_words(batch, words, None)
 
 
 class MessagesToCome:
@@ -48,6 +62,11 @@ class MessagesToCome:
         own = self.conversations
         words = [words_of_next([own.ids[i] for i in own.parts[row]]) for row in rows]
         return with_words(own.batch(rows, random), np.concatenate(words), None)
+
+
+def draw_words(ids: Ids, random: np.random.Generator) -> Ids:
+    """Return the words of a text, at most `MOST_OWN` of them, drawn without replacement."""
+    return ids if len(ids) <= MOST_OWN else random.choice(ids, MOST_OWN, replace=False)
 
 
 def words_of_next(messages: Sequence[Ids]) -> Indices:
@@ -71,9 +90,13 @@ def with_words(batch: Batch, words: Indices, measured: npt.NDArray[np.bool_] | N
 
 @dataclass(frozen=True, kw_only=True)
 class NextWords(NextStep):
-    """Rows whose vectors predict words. table: the name of the embedding's tensor, which the head shares."""
+    """Rows whose vectors predict words. table: the name of the embedding's tensor, which the head shares.
+
+    own_words: the weight of the loss of a text's own words, which the vector at its end gives back; 0: there is none.
+    """
 
     table: str
+    own_words: float = 0.0
     metric: str = "perplexity"
 
     def loss(
@@ -83,10 +106,18 @@ class NextWords(NextStep):
         tensors: Tensors | None = None,
         random: np.random.Generator | None = None,
     ) -> torch.Tensor:
-        """Compute the cross-entropy of the next words."""
+        """Compute the cross-entropy of the next words, and of a text's own words, by a projection of their own."""
         assert tensors is not None
         assert random is not None
-        return _word_head.loss(outputs[OUTPUT], batch.targets[OUTPUT], tensors[self.table], tensors, random)
+        vectors, words, table = outputs[OUTPUT], batch.targets[OUTPUT], tensors[self.table]
+        if not self.own_words:
+            return _word_head.loss(vectors, words, table, tensors, random)
+        following, own = words[:, :1], words[:, 1:]
+        head = {**tensors, _word_head.PROJECTION: tensors[OWN_PROJECTION]}
+        return (
+            _word_head.loss(vectors, following, table, tensors, random)
+            + self.own_words * _word_head.loss(vectors, own, table, head, random)
+        ) / (1 + self.own_words)
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
         vectors, words = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]

@@ -107,7 +107,7 @@ def rank_partners(questions: Floats, partners: Floats, first: Indices, second: I
 
     >>> partners = np.eye(3, dtype=np.float32)
     >>> rank_partners(partners[[0, 2, 2]], partners, np.arange(3), np.arange(3) + 3).tolist()
-    [1, 2, 1]
+    [1, 3, 1]
     """
     _, kept, number = np.unique(second, return_index=True, return_inverse=True)
     candidates, texts = unit(partners)[kept], unit(questions)

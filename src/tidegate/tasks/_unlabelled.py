@@ -19,8 +19,9 @@ from ._conversations import Conversations
 from ._holdout import Source
 from ._next_numbers import NextNumbers, NumbersToCome, Scaling
 from ._next_step import OUTPUT, NextStep
-from ._next_words import MessagesToCome, NextWords, WordsToCome
+from ._next_words import OWN_PROJECTION, MessagesToCome, NextWords, WordsToCome
 from ._sequences import Sequences
+from ._series_parts import cut_series
 from .base import Rows
 
 USUAL: Final = "label"  # the column that a user may have meant to be used
@@ -53,6 +54,8 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Source:
     used. Raises DataError, OptionError.
     """
     if classify.find_input(source, options) is _classified_series:
+        if options.own_words:
+            raise OptionError("own_words is for texts, and these data are series; leave --own-words out")
         return read_collection(source, options, columns)
     if isinstance(source, Table):
         return source
@@ -98,6 +101,14 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     if valid is not None and options.refit_epochs is None:
         options = replace(options, refit_epochs=0)  # a validation file is only trained on where the user says so
+    summaries = [summary(each, options) for each in (source, valid) if each is not None]
+    names = kind.warn_of_names(source)
+    if isinstance(source, Collection):
+        source, cut = cut_series(source, options.window)
+        skipped += cut
+    if isinstance(valid, Collection):
+        valid, cut = cut_series(valid, options.window)
+        skipped_valid += cut
     no_labels = np.zeros(len(source) + (0 if valid is None else len(valid)), np.int64)
     made: Prepared = kind.prepare(options, source, valid, no_labels, [""])
     layers, graphs = classify.add_layers(made, options.size)
@@ -115,9 +126,9 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
         layers=layers,
         graphs=graphs,
         outputs={OUTPUT: {"kind": "vector", "at": "end", "from": f"{graph}.{len(layers) - 1}"}},
-        summaries=[summary(each, options) for each in (source, valid) if each is not None],
+        summaries=summaries,
         notes=[
-            skipped + kind.warn_of_names(source) + made.part.notes[0],
+            skipped + names + made.part.notes[0],
             *(skipped_valid + more for more in made.part.notes[1:]),
         ],
         initial=made.initial,
@@ -139,11 +150,14 @@ def find_objective(made: Prepared, source: Source) -> tuple[Rows, type[NextStep]
         rows, learnt = MessagesToCome(made.rows), np.concatenate([made.rows.parts[i] for i in made.train_rows])
     else:
         assert isinstance(made.rows, _messages.Messages)
-        rows, learnt = WordsToCome(made.rows), made.train_rows
+        rows, learnt = WordsToCome(made.rows, options.own_words > 0), made.train_rows
     counts = np.bincount(np.concatenate([made.rows.ids[i] for i in learnt]), minlength=made.section["size"])
     tensors = _word_head.first_tensors(counts, options.size, options.embed, options.seed)
-    table = made.builder.layers[0].tensors["weight"]
-    return rows, NextWords, {"table": table, "loss_tensors": tensors, "kept": tuple(tensors)}
+    fields = {"table": made.builder.layers[0].tensors["weight"], "kept": tuple(tensors), "own_words": 0.0}
+    if isinstance(rows, WordsToCome) and rows.own:
+        further = _word_head.first_tensors(counts, options.size, options.embed, options.seed + 1)
+        tensors, fields["own_words"] = {**tensors, OWN_PROJECTION: further[_word_head.PROJECTION]}, options.own_words
+    return rows, NextWords, {**fields, "loss_tensors": tensors}
 
 
 def check_targets(rows: Rows, made: Prepared, path: str) -> None:

@@ -123,15 +123,15 @@ def measure(model: Any, source: Table, vectors: list[Array], words: list[Indices
 
 
 def score_series(predictor: Any, source: Collection, options: Any) -> dict[str, Any]:
-    """Measure how well the vector after each step predicts the next one, at up to `MOST_MEASURED` steps of a series."""
+    """Measure how well the vector after each step predicts the next one."""
     model, columns = predictor.model, len(source.columns)
     scaling = Scaling.of(model.tensors, columns, options.missing == "mask")
     _classified_series.predictor_inputs(source, options)  # raises for what the model would refuse
     rows, parts = make_rows(source, _series.transform_of(model)).steps, []
     for start in range(0, len(rows), CHUNK):
         x, lengths = concatenate(part := rows[start : start + CHUNK])
-        following, kept = scaling.targets(x, lengths), spread_steps(lengths)
-        kept &= np.isfinite(following).any(1)
+        following = scaling.targets(x, lengths)
+        kept = np.isfinite(following).any(1)
         parts.append((np.concatenate(predictor.run_layers(part))[kept], following[kept], scaling.scale(x)[kept]))
     vectors, following, last = (np.concatenate(each) for each in zip(*parts, strict=True))
     if not len(vectors):

@@ -51,6 +51,12 @@ class Options(classify.Options):
     pairs: str | None = option(
         None, "column of partners: each text and its partner get vectors near each other", metavar="COLUMN"
     )
+    own_words: float = option(
+        0.0,
+        "without labels, weight of the loss by which the vector at the end of a text also gives back words of the text",
+        least=0.0,
+        most=100.0,
+    )
     size: int = option(64, "how many numbers a vector has", least=1, most=4096)
 
     def __post_init__(self) -> None:
@@ -60,6 +66,11 @@ class Options(classify.Options):
                 f"label is {self.label!r} and pairs is {self.pairs!r}; vectors are learnt from labels or from pairs, "
                 "so leave one of them out"
             )
+        for name in ("label", "pairs", "conversation"):
+            if self.own_words and getattr(self, name) is not None:
+                raise OptionError(
+                    f"own_words is for single texts without labels or pairs, and {name} is given; leave one of them out"
+                )
 
 
 def read(source: Any, options: Options, columns: list[str] | None = None) -> Any:

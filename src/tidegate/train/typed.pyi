@@ -115,6 +115,7 @@ class EncodeOptions(TypedDict, total=False):
     prefix: float | None
     class_weights: str
     pairs: str | None
+    own_words: float
     size: int
 
 class ForecastOptions(TypedDict, total=False):

@@ -13,11 +13,12 @@ import pytest
 import tidegate
 from tidegate.cli import main
 from tidegate.data.series import from_arrays
-from tidegate.errors import DataError
+from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.tasks import _next_numbers, encode
 from tidegate.tasks._next_numbers import NumbersToCome, Scaling
 from tidegate.tasks._sequences import Augmentation, Sequences
+from tidegate.tasks._series_parts import cut_series
 from tidegate.tasks._unlabelled import prepare
 from tidegate.train.job import fit
 
@@ -101,6 +102,31 @@ def test_rows_and_archives_and_windows_are_read_too(tmp_path: Path, capsys: pyte
     cells = [[f"t{k}" for k in range(30)], *(map(str, row[:, 0]) for row in waves(30, 3))]
     wide.write_text("\n".join(",".join(row) for row in cells))
     fit("encode", str(wide), encode.Options(**SMALL, epochs=1, layout="rows"), str(tmp_path / "w.safetensors"))
+
+
+def test_one_long_recording_is_cut_into_parts(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    x = waves(1, 3, 3000)[0, :, 0]
+    path.write_text("volt\n" + "".join(f"{v:.5f}\n" for v in x))
+    with pytest.raises(DataError, match="'volt' hold numbers: if each row is one step, add --input series"):
+        fit("encode", str(path), encode.Options(), str(tmp_path / "e"))
+    for more, rows in (({}, 10), ({"window": 20}, 290)):
+        made = fit("encode", str(path), encode.Options(**SMALL, input="series", epochs=1, **more), str(tmp_path / "e"))
+        provenance = made.document["provenance"]
+        assert "1 series is cut into 10 parts, which are trained on as series of their own" in provenance["notes"]
+        assert "1 series of 3,000 steps" in provenance["data"]["taken"]
+        assert provenance["rows"]["trained"] + provenance["rows"]["held_out"] == rows
+    cut, _ = cut_series(from_arrays([np.arange(2500.0), np.arange(30.0)]), 0)
+    assert [len(one) for one in cut.series] == [500] * 5 + [30]
+    assert np.array_equal(np.concatenate([one.values[:, 0] for one in cut.series[:5]]), np.arange(2500.0))
+    assert cut.locate(1, 0).endswith("step 501")
+
+
+def test_own_words_are_for_texts(tmp_path: Path) -> None:
+    archive = tmp_path / "x.npz"
+    np.savez(archive, x=waves(20, 2))
+    with pytest.raises(OptionError, match="own_words is for texts, and these data are series; leave --own-words out"):
+        fit("encode", str(archive), encode.Options(own_words=1.0), str(tmp_path / "e.safetensors"))
 
 
 def test_what_is_filled_in_is_not_predicted() -> None:

@@ -224,6 +224,48 @@ def test_a_file_without_the_head_cannot_be_scored(model: str, tmp_path: Path) ->
         encode.score(predictor, test, {})
 
 
+# ---- own words
+
+
+def test_the_last_vector_gives_back_words_of_its_text(tmp_path: Path) -> None:
+    columns = {"text": [*texts(30, 1), " ".join(f"word{i}" for i in range(60))]}
+    source = Table("t.csv", columns, list(range(2, 33)), "a")
+    problem = encode.prepare(source, None, encode.Options(hidden=4, size=4, own_words=0.5))
+    assert sorted(problem.loss_tensors) == ["bias", "own_projection", "projection"]
+    assert problem.kept == ("projection", "bias")
+    batch = problem.rows.batch(np.array([2, 30]), np.random.default_rng(0))
+    words, ids = batch.targets["vector"], problem.rows.messages.ids
+    ends = np.cumsum(batch.lengths) - 1
+    assert words.shape == (sum(batch.lengths), 25)
+    assert not np.delete(words[:, 1:], ends, 0).any()
+    assert words[ends[0], 1 : 1 + len(ids[2])].tolist() == ids[2].tolist()
+    drawn = words[ends[1], 1:]
+    assert len(set(drawn.tolist())) == 24
+    assert set(drawn.tolist()) <= set(ids[30].tolist())
+    assert problem.rows.batch(np.array([2])).targets["vector"].shape[1] == 1  # what is measured is what follows
+
+    def loss(own: float) -> float:
+        made = encode.prepare(source, None, encode.Options(hidden=4, size=4, own_words=own))
+        one = made.rows.batch(np.arange(8), np.random.default_rng(0))
+        tensors = {
+            name: torch.from_numpy(array) for name, array in {**made.init_weights(), **made.loss_tensors}.items()
+        }
+        vectors = {"vector": torch.ones(sum(one.lengths), 4)}
+        return float(made.loss(vectors, one, tensors, np.random.default_rng(0)))
+
+    following, both, mostly = loss(0.0), loss(1.0), loss(99.0)
+    assert both == pytest.approx((following + 2 * both - following) / 2)
+    assert mostly == pytest.approx((following + 99 * (2 * both - following)) / 100, rel=1e-4)
+
+
+@pytest.mark.parametrize("more", [{"label": "y"}, {"pairs": "y"}, {"conversation": "y", "turn": "t"}])
+def test_own_words_are_for_single_texts(more: dict[str, str]) -> None:
+    with pytest.raises(
+        OptionError, match=f"own_words is for single texts without labels or pairs, and {next(iter(more))}"
+    ):
+        encode.Options(own_words=1.0, **more)
+
+
 # ---- options and data that do not fit
 
 
