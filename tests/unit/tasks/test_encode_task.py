@@ -14,6 +14,7 @@ import tidegate
 from tidegate.cli import main
 from tidegate.data.table import Table
 from tidegate.errors import OptionError
+from tidegate.model import Model
 from tidegate.tasks import classify, encode
 
 QUICK: dict[str, Any] = {"hidden": 8, "embed": 8, "size": 5}
@@ -125,6 +126,23 @@ def test_a_conversation_so_far_has_a_vector_too() -> None:
     problem = encode.prepare(source, None, encode.Options(**QUICK, label="label", conversation="talk", turn="turn"))
     assert problem.outputs["vector"]["from"] == "talk.1"
     assert [layer.kind for layer in problem.layers] == ["recurrent", "dense", "dense", "softmax"]
+
+
+def test_a_file_from_before_labels_could_be_left_out_is_used_as_ever(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a file always names a column of labels, and knows no pairs and no own words."""
+    made = Model.load(model)
+    document = made.document
+    for name in ("pairs", "own_words"):
+        del document["task"]["options"][name]
+    old, test = str(tmp_path / "old.safetensors"), tmp_path / "test.csv"
+    Model(document, made.tensors).save(old)
+    test.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in texts(40, 4)))
+    assert main(["score", old, str(test), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.95
+    assert main(["predict", old, "--message", "kitten purr", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == "cats"
 
 
 def test_the_size_of_a_vector_is_an_option() -> None:
