@@ -104,6 +104,8 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
     summaries = [summary(each, options) for each in (source, valid) if each is not None]
     names = kind.warn_of_names(source)
     if isinstance(source, Collection):
+        if len(source) == 1 < len(source.columns) and options.layout is None:
+            skipped.append("all rows are steps of one series; if each row is a series, add --layout rows")
         source, cut = cut_series(source, options.window)
         skipped += cut
     if isinstance(valid, Collection):

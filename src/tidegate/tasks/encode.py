@@ -23,6 +23,8 @@ KIND = "encode"
 VERB = "gives vectors"
 EXAMPLES = """\
   tidegate fit encode messages.csv --text message --out encoder.safetensors
+  tidegate fit encode pairs.csv --text question --pairs answer \\
+      --out encoder.safetensors
   tidegate fit encode train.csv --text message --label intent \\
       --out encoder.safetensors
   tidegate fit encode beats.csv --id beat --label kind --size 16 \\

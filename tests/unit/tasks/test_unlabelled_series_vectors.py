@@ -99,9 +99,13 @@ def test_rows_and_archives_and_windows_are_read_too(tmp_path: Path, capsys: pyte
         assert scored["rows"] == (160 if more else 40)
         assert scored["warning"].startswith("this is the training data")
     wide = tmp_path / "wide.csv"
-    cells = [[f"t{k}" for k in range(30)], *(map(str, row[:, 0]) for row in waves(30, 3))]
+    cells = [[f"t{k}" for k in range(30)], *(map(str, row[:, 0]) for row in waves(40, 3))]
     wide.write_text("\n".join(",".join(row) for row in cells))
-    fit("encode", str(wide), encode.Options(**SMALL, epochs=1, layout="rows"), str(tmp_path / "w.safetensors"))
+    note = "all rows are steps of one series; if each row is a series, add --layout rows"
+    for layout, said in (("rows", False), (None, True)):
+        options = encode.Options(**SMALL, epochs=1, layout=layout, input="series")
+        made = fit("encode", str(wide), options, str(tmp_path / "w.safetensors"))
+        assert (note in made.document["provenance"].get("notes", [])) == said
 
 
 def test_one_long_recording_is_cut_into_parts(tmp_path: Path) -> None:
