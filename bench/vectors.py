@@ -5,9 +5,10 @@ official test split counts as right if the training row whose vector is nearest 
 tf-idf of words, and its truncated SVD with as many numbers as a vector has; for series their numbers, and their PCA.
 The pairs of clinc150 are made of training rows of one intent, each row in one pair. multi30k has real ones, English
 and German captions of a picture, of which the first `MOST_PAIRS` are learnt from; a test caption counts as right if its
-translation is the nearest of all. Writes bench/results/vectors.json and keeps its other entries.
+translation is the nearest of all. Of swda, the first `MOST_TALKS` conversations are learnt from. Writes
+bench/results/vectors.json and keeps its other entries.
 
-    python bench/vectors.py clinc150 trec ecg5000 multi30k
+    python bench/vectors.py clinc150 trec ecg5000 swda multi30k
     python bench/vectors.py trec --ways labels
 """
 
@@ -36,7 +37,8 @@ from tidegate.text_tables import format_table
 
 SIZE = 64
 MOST_PAIRS = 10_000
-TEXTS, SERIES, PAIRS = ("clinc150", "trec"), ("ecg5000",), "multi30k"
+MOST_TALKS = 100
+TEXTS, SERIES, TALK, PAIRS = ("clinc150", "trec"), ("ecg5000",), "swda", "multi30k"
 MULTI30K = Folder(
     "multi30k_en_de",
     {
@@ -55,7 +57,7 @@ Rows = tuple[list[Any], list[str]]  # texts or series, and the label of each
 
 def main() -> None:
     parser = record.make_parser(__doc__)
-    sets = [*TEXTS, *SERIES, PAIRS]
+    sets = [*TEXTS, *SERIES, TALK, PAIRS]
     parser.add_argument("sets", nargs="*", default=sets, help=f"data sets (default {' '.join(sets)})")
     parser.add_argument("--ways", nargs="+", help="what vectors are made from (default: all that a set has)")
     args = parser.parse_args()
@@ -111,6 +113,34 @@ def encoded_from_pairs(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         predictor, spent = encode(name, write_pairs(folder, [pairs[i] for i in order]), text="first", pairs="second")
     return {**compare(name, lambda rows: vectors_of(predictor, rows)), **spent, "pairs": len(pairs)}
+
+
+def encoded_talk(**options: Any) -> Callable[[str], dict[str, Any]]:
+    """Return the case of messages in conversations, or with text alone where the options name no conversation."""
+
+    def run(name: str) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            train = os.path.join(folder, "train.csv")
+            with open(train, "w", newline="", encoding="utf-8") as file:
+                rows = csv.DictWriter(file, ["text", "conversation", "turn", "speaker"], extrasaction="ignore")
+                rows.writeheader()
+                rows.writerows(read_talk(name, "train"))
+            predictor, spent = encode(name, train, **options)
+        if not options:
+            return {**compare(name, lambda rows: vectors_of(predictor, rows)), **spent}
+        found = {split: vectors_of_talk(predictor, read_talk(name, split)) for split in ("test", "train")}
+        return {**compare(name, lambda rows: found["test" if len(rows) == len(found["test"]) else "train"]), **spent}
+
+    return run
+
+
+def vectors_of_talk(predictor: Any, rows: list[dict[str, str]]) -> Any:
+    """Return the vector after each message, [messages, size]; the messages of a conversation follow each other."""
+    talks: dict[str, list[Any]] = {}
+    for row in rows:
+        talks.setdefault(row["conversation"], []).append((row["text"], {"speaker": row["speaker"]}))
+    found = [one for answers in predictor.answers(list(talks.values())) for one in answers]
+    return np.stack([np.zeros(SIZE) if one.values is None else one.values for one in found])
 
 
 def encoded_captions(name: str) -> dict[str, Any]:
@@ -212,9 +242,20 @@ def load(name: str, split: str) -> Rows:
     if name in SERIES:
         arrays = read_npz(path.read_bytes(), str(path))
         return [row[:, None] if row.ndim == 1 else row for row in arrays["x"]], [str(y) for y in arrays["y"]]
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    if name == TALK:
+        rows = read_talk(name, split)
+    else:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
     return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+def read_talk(name: str, split: str) -> list[dict[str, str]]:
+    """Read the messages of a split, of the training split those of its first conversations."""
+    with catalogue.fetch(name)[split].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    chosen = list(dict.fromkeys(row["conversation"] for row in rows))[:MOST_TALKS]
+    return [row for row in rows if row["conversation"] in chosen] if split == "train" else rows
 
 
 def read_captions() -> dict[str, list[str]]:
@@ -245,6 +286,12 @@ WAYS: dict[str, dict[str, Callable[[str], dict[str, Any]]]] = {
         "no labels": encoded({"layout": "rows"}),
         "the numbers": numbers(),
         "PCA": numbers(SIZE),
+    },
+    TALK: {
+        "no labels, in conversations": encoded_talk(conversation="conversation", turn="turn", speaker="speaker"),
+        "no labels": encoded_talk(),
+        "tf-idf": tfidf(),
+        "tf-idf and SVD": tfidf(SIZE),
     },
     PAIRS: {"pairs": encoded_captions, "tf-idf of characters": captions_by_characters},
 }
