@@ -13,19 +13,20 @@ from ..data.table import Table, read_table
 from ..document.graph import GRAPH
 from ..errors import DataError, OptionError
 from ..layers import INPUT
-from . import _classified_series, _messages, _next_numbers, _series, _word_head, classify
+from . import _classified_series, _classified_texts, _messages, _next_numbers, _series, _word_head, classify
 from ._classes import Prepared
 from ._conversations import Conversations
-from ._holdout import Source
+from ._holdout import Source, number_keys
 from ._next_numbers import NextNumbers, NumbersToCome, Scaling
 from ._next_step import OUTPUT, NextStep
 from ._next_words import OWN_PROJECTION, MessagesToCome, NextWords, WordsToCome
 from ._sequences import Sequences
 from ._series_parts import cut_series
-from .base import Rows
+from .base import Indices, Rows
 
 USUAL: Final = "label"  # the column that a user may have meant to be used
 FOR_LABELS: Final = {"label_separator": None, "smoothing": None, "prefix": None, "class_weights": "none"}
+LEAST_SINGLE: Final = 20  # texts that occur once, for those alone to be held out
 MEASURED_ROWS: Final = 256  # rows whose targets are looked at together
 
 
@@ -111,8 +112,10 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
     if isinstance(valid, Collection):
         valid, cut = cut_series(valid, options.window)
         skipped_valid += cut
-    no_labels = np.zeros(len(source) + (0 if valid is None else len(valid)), np.int64)
-    made: Prepared = kind.prepare(options, source, valid, no_labels, [""])
+    kinds = np.zeros(len(source) + (0 if valid is None else len(valid)), np.int64)
+    if kind is _classified_texts and options.group is None and isinstance(source, Table):
+        kinds[: len(source)] = number_repeated(_messages.tokenize_rows(source, options))
+    made: Prepared = kind.prepare(options, source, valid, kinds, [""])
     layers, graphs = classify.add_layers(made, options.size)
     graph = next(reversed(graphs), GRAPH)
     rows, kind_of_problem, own = find_objective(made, source)
@@ -138,6 +141,21 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
         provenance=made.provenance,
         **own,
     )
+
+
+def number_repeated(rows: list[list[bytes]]) -> Indices:
+    """Return 0 for texts that occur once, and a number of their own, from 1, for those that do not, int64 [n].
+
+    As equal rows are held out together, a few answers such as "yes" would else be all that is held out. So rows with a
+    number of their own are trained on, unless few texts occur once.
+
+    >>> number_repeated([[b"yes"], [b"a"], [b"yes"], *([str(i).encode()] for i in range(20))])[:4].tolist()
+    [1, 0, 1, 0]
+    """
+    alike = number_keys(map(tuple, rows))
+    counts = np.bincount(alike)
+    repeated = np.where(counts > 1, np.cumsum(counts > 1), 0)[alike]
+    return repeated if (repeated == 0).sum() >= LEAST_SINGLE else np.zeros_like(alike)
 
 
 def find_objective(made: Prepared, source: Source) -> tuple[Rows, type[NextStep], dict[str, Any]]:

@@ -224,6 +224,18 @@ def test_a_file_without_the_head_cannot_be_scored(model: str, tmp_path: Path) ->
         encode.score(predictor, test, {})
 
 
+def test_a_few_common_answers_are_not_all_that_is_held_out() -> None:
+    """Equal rows stay together, so three of these would be more than the share of rows that is held out."""
+    rows = ["yes", "no", "uh huh"] * 40 + [f"{text} {i}" for i, text in enumerate(texts(80, 1))]
+    source = Table("t.csv", {"text": rows}, list(range(2, len(rows) + 2)), "a")
+    problem = encode.prepare(source, None, encode.Options(hidden=4, size=4))
+    assert len(problem.valid_rows) == 8
+    assert min(problem.valid_rows) >= 120
+    assert not [note for note in problem.notes[0] if "nothing is held out" in note]
+    few = Table("t.csv", {"text": rows[:122]}, list(range(2, 124)), "a")
+    assert len(encode.prepare(few, None, encode.Options(hidden=4, size=4, hold_out=0.4)).valid_rows)
+
+
 # ---- own words
 
 
