@@ -115,23 +115,18 @@ def encoded_from_pairs(name: str) -> dict[str, Any]:
     return {**compare(name, lambda rows: vectors_of(predictor, rows)), **spent, "pairs": len(pairs)}
 
 
-def encoded_talk(**options: Any) -> Callable[[str], dict[str, Any]]:
-    """Return the case of messages in conversations, or with text alone where the options name no conversation."""
-
-    def run(name: str) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as folder:
-            train = os.path.join(folder, "train.csv")
-            with open(train, "w", newline="", encoding="utf-8") as file:
-                rows = csv.DictWriter(file, ["text", "conversation", "turn", "speaker"], extrasaction="ignore")
-                rows.writeheader()
-                rows.writerows(read_talk(name, "train"))
-            predictor, spent = encode(name, train, **options)
-        if not options:
-            return {**compare(name, lambda rows: vectors_of(predictor, rows)), **spent}
-        found = {split: vectors_of_talk(predictor, read_talk(name, split)) for split in ("test", "train")}
-        return {**compare(name, lambda rows: found["test" if len(rows) == len(found["test"]) else "train"]), **spent}
-
-    return run
+def encoded_talk(name: str) -> dict[str, Any]:
+    """Train on messages in their conversations, and compare the vectors of conversations up to a message."""
+    columns = ["text", "conversation", "turn", "speaker"]
+    with tempfile.TemporaryDirectory() as folder:
+        train = os.path.join(folder, "train.csv")
+        with open(train, "w", newline="", encoding="utf-8") as file:
+            rows = csv.DictWriter(file, columns, extrasaction="ignore")
+            rows.writeheader()
+            rows.writerows(read_talk(name, "train"))
+        predictor, spent = encode(name, train, **{column: column for column in columns})
+    found = {split: vectors_of_talk(predictor, read_talk(name, split)) for split in ("test", "train")}
+    return {**compare(name, lambda rows: found["test" if len(rows) == len(found["test"]) else "train"]), **spent}
 
 
 def vectors_of_talk(predictor: Any, rows: list[dict[str, str]]) -> Any:
@@ -288,8 +283,7 @@ WAYS: dict[str, dict[str, Callable[[str], dict[str, Any]]]] = {
         "PCA": numbers(SIZE),
     },
     TALK: {
-        "no labels, in conversations": encoded_talk(conversation="conversation", turn="turn", speaker="speaker"),
-        "no labels": encoded_talk(),
+        "no labels, in conversations": encoded_talk,
         "tf-idf": tfidf(),
         "tf-idf and SVD": tfidf(SIZE),
     },
