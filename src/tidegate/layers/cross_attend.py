@@ -27,7 +27,9 @@ MOST = 4096  # rows
 
 @dataclass(frozen=True, kw_only=True)
 class CrossAttend(Layer):
-    """size: of a key and of a value, over all heads. most: how many rows there can be."""
+    """size: of a key and of a value, over all heads. most: how many rows there can be. initial: rows before others are
+    given, [rows, 2 * size].
+    """
 
     input_option = "inputs"
     held: ClassVar[tuple[str, ...]] = ("keys", "values", "count")
@@ -37,17 +39,22 @@ class CrossAttend(Layer):
     size: int
     heads: int
     most: int
+    initial: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
-        common = options.check_keys(cls.kind, node, "inputs", "size", "heads", "most")
+        common = options.check_keys(cls.kind, node, "inputs", "size", "heads", "most", optional=("initial",))
         inputs, size = options.check_width(cls.kind, node, "inputs", width), options.check_size(node, "size")
         heads, most = options.check_size(node, "heads"), options.check_size(node, "most", MOST)
         if size % heads:
             raise OptionError(f"heads is {heads}; expected a divisor of size, which is {size}")
         if most * size > options.MAX_WIDTH:
             raise OptionError(f"most {most} times size {size} is over {options.MAX_WIDTH}; keep fewer rows")
-        return cls(inputs=inputs, size=size, heads=heads, most=most, **common)
+        initial: Any = options.check_initial(node, 2 * size, most)
+        return cls(inputs=inputs, size=size, heads=heads, most=most, initial=initial, **common)
+
+    def options(self) -> dict[str, Any]:
+        return options.leave_out_empty(super().options(), "initial")
 
     @property
     def width(self) -> int:
@@ -75,7 +82,7 @@ class CrossAttend(Layer):
 
     def state(self) -> States:
         shape = (self.most, self.heads, self.size // self.heads)
-        return {"keys": (shape, 0.0), "values": (shape, 0.0), "count": ((1,), 0.0)}
+        return self.fill({"keys": shape, "values": shape, "count": (1,)}, self.initial)
 
     def hold(self, rows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         keys, values = np.zeros((2, self.most, self.heads, self.size // self.heads), np.float32)

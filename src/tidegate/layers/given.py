@@ -21,19 +21,25 @@ from ._layer import Layer, Outside, States
 
 @dataclass(frozen=True, kw_only=True)
 class Given(Layer):
-    """size: how many numbers of the other graph there are."""
+    """size: how many numbers of the other graph there are. initial: those before others are given, [[size]]."""
 
     input_option = "inputs"
     held: ClassVar[tuple[str, ...]] = ("values",)
 
     inputs: int
     size: int
+    initial: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
-        common = options.check_keys(cls.kind, node, "inputs", "size")
+        common = options.check_keys(cls.kind, node, "inputs", "size", optional=("initial",))
         inputs = options.check_width(cls.kind, node, "inputs", width)
-        return cls(inputs=inputs, size=options.check_size(node, "size", options.MAX_WIDTH - inputs), **common)
+        size = options.check_size(node, "size", options.MAX_WIDTH - inputs)
+        initial: Any = options.check_initial(node, size, 1)
+        return cls(inputs=inputs, size=size, initial=initial, **common)
+
+    def options(self) -> dict[str, Any]:
+        return options.leave_out_empty(super().options(), "initial")
 
     @property
     def width(self) -> int:
@@ -47,7 +53,7 @@ class Given(Layer):
         return Outside(self.size)
 
     def state(self) -> States:
-        return {"values": ((self.size,), 0.0)}
+        return self.fill({"values": (self.size,)}, self.initial)
 
     def hold(self, rows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         return {"values": rows[-1]}
