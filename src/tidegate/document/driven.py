@@ -122,7 +122,9 @@ def split_driven(document: Document, name: str, entry: DrivenEntry) -> Document:
     for i, node in enumerate(graph["nodes"]):
         own = [one for one in node["from"] if one != entry.reads.get(i)]
         nodes.append({**node, "from": [INPUT if one == entry.feeds else one for one in own]})
-    decoder = {key: value for key, value in document["decoders"][entry.decoder].items() if key not in ("drives", "feeds")}
+    decoder = {
+        key: value for key, value in document["decoders"][entry.decoder].items() if key not in ("drives", "feeds")
+    }
     if isinstance(reads := decoder.get("reads"), str) and reads.startswith(f"{name}."):
         decoder["reads"] = GRAPH + reads[len(name) :]
     used = {node.get("tape") for node in nodes}
@@ -148,8 +150,8 @@ def check_reads(
 ) -> None:
     """Check what the layers of a driven graph read of others. Raises ModelFileError.
 
-    layers: of the graph alone. widths: of nodes of other graphs, by name. kept: the nodes whose steps a stream keeps, to
-    which those of this graph are added.
+    layers: of the graph alone. widths: of nodes of other graphs, by name. kept: the nodes whose steps a stream keeps,
+    to which those of this graph are added.
     """
     for i, layer in enumerate(layers):
         place, outside, node = f"{name}[{i}]", layer.outside, entry.reads.get(i)

@@ -19,7 +19,7 @@ from ..limits import MAX_LAYERS, MAX_LEVELS
 from ..outputs import make_entry
 from ..strictjson import show
 from ..tensors import Array
-from .driven import DrivenEntry, chain_of, is_driven
+from .driven import CLOCK, DrivenEntry, chain_of, is_driven
 from .graph import GRAPH, check_node, make_nodes
 
 Document = dict[str, Any]
@@ -31,12 +31,15 @@ class GraphPlan(NamedTuple):
 
     level: what its steps belong to, such as a conversation. reads: what its input consists of, in order: nodes of the
     graph below, "words.4", and side inputs; empty for the first graph, which reads the input. layers: as of a model
-    with this graph alone, whose input is "x".
+    with this graph alone, whose input is "x". decoder: of a graph that one drives, its name; then the level is "", and
+    layer readers[i] has reads[i], a node of any other graph.
     """
 
     level: str
     layers: Sequence[Layer]
     reads: tuple[str, ...] = ()
+    decoder: str = ""
+    readers: tuple[int, ...] = ()
 
 
 class Level(NamedTuple):
@@ -60,12 +63,19 @@ def has_levels(document: Document) -> bool:
     return isinstance(graphs, dict) and len(graphs) > 1
 
 
-def graphs_entry(graphs: Mapping[str, GraphPlan]) -> Document:
-    """Return the key `graphs` of a document."""
+def graphs_entry(graphs: Mapping[str, GraphPlan], decoders: Mapping[str, Any]) -> Document:
+    """Return the key `graphs` of a document. decoders: its decoders."""
     entries: Document = {}
     below = ""
     for name, plan in graphs.items():
         nodes = make_nodes(plan.layers)
+        if plan.decoder:
+            feeds, outside = decoders[plan.decoder]["feeds"], dict(zip(plan.readers, plan.reads, strict=True))
+            for i, node in enumerate(nodes):
+                own = [feeds if source == INPUT else source for source in node["from"]]
+                node["from"] = [*own, outside[i]] if i in outside else own
+            entries[name] = {"clock": f"{CLOCK}{plan.decoder}", "nodes": nodes}
+            continue
         for node in nodes if below else ():
             node["from"] = [one for source in node["from"] for one in (plan.reads if source == INPUT else [source])]
         entries[name] = {"clock": f"{below}.end" if below else INPUT, "level": plan.level, "nodes": nodes}
@@ -73,9 +83,7 @@ def graphs_entry(graphs: Mapping[str, GraphPlan]) -> Document:
     return entries
 
 
-def read_sides(
-    document: Document, tensors: Mapping[str, Array], driven: Mapping[str, DrivenEntry]
-) -> dict[str, Input]:
+def read_sides(document: Document, tensors: Mapping[str, Array], driven: Mapping[str, DrivenEntry]) -> dict[str, Input]:
     """Return the side inputs of a document with several graphs by name. Raises ModelFileError."""
     fed = [one.feeds for one in driven.values()]
     sides = {

@@ -56,9 +56,9 @@ def list_states(layers: Sequence[Layer], is_held: bool) -> Iterator[tuple[str, t
 
 
 def find_held(layers: Sequence[Layer]) -> tuple[int, dict[str, int]]:
-    """Return where the states begin that steps only read, which is the end of those that they change; and where each is.
+    """Return where the states begin that steps only read, behind those that they change; and the offset of each.
 
-    By their names in the model; the offsets count from the beginning of the block.
+    They go by their names in the model; offsets count from the beginning of the block.
     """
     schema = state_schema(layers)
     held = {name for name, _ in list_states(layers, True)}

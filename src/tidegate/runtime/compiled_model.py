@@ -15,6 +15,7 @@ from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Input, Steps
 from ..model import Model
 from .decoding import Decoding, find_decoder
+from .driven import compile_driven, find_most, place_memories
 from .engine import resolve_target
 from .kept_steps import KeptSteps
 from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
@@ -65,22 +66,31 @@ class CompiledModel:
     feeds_back: an answer runs the layers beyond the last step, from the state then. decodings: what a stream remembers
     of the decoders of outputs, behind the state of the layers, by the output's name. late_decoding: that of the decoder
     that decides later, or None. ends_late: whether the end of a message brings results about its last steps.
+    driven: the graphs that decoders drive, by the name of the output that says what they write. memories: what a stream
+    keeps of steps for them. most_attended: how many steps of the first graph there can be for them, or None. follows:
+    whether a stream is told of each step of the first graph, for them or for decoders. fixed_bytes: where the arrays
+    begin that grow with a stream.
     """
 
     __slots__ = (
         "arguments",
         "decodings",
         "delay",
+        "driven",
         "ends_late",
         "engine",
         "feeds_back",
+        "fixed_bytes",
+        "follows",
         "initial",
         "initial_row",
         "kept",
         "late_decoding",
         "levels",
         "look_ahead",
+        "memories",
         "model",
+        "most_attended",
         "output",
         "outputs",
         "plain_output",
@@ -127,7 +137,9 @@ class CompiledModel:
         self.step_shape = () if self.takes_one_id else (numbers,)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
-        self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 and not self.upper else None
+        self.driven = {one.name: one for one in compile_driven(model, self.compile_part)}
+        alone = len(self.outputs) == 1 and not self.upper and not self.driven
+        self.output = next(iter(self.outputs.values())) if alone else None
         is_plain = self.output is not None and not self.output.scales and not self.decodings
         self.plain_output = self.output if is_plain else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
@@ -140,13 +152,22 @@ class CompiledModel:
         if model.keeps:
             self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
             self.schema.append(self.kept.describe())
+        end = self.kept.end if self.kept else size
+        counts_at = [0, *(graph.at.start for graph in self.upper)]
+        self.fixed_bytes, self.memories = size, place_memories(model, counts_at, end, self.levels)
+        self.most_attended = find_most(model)
+        for memory in self.memories:
+            self.schema.append(memory.array.describe())
+            end = memory.array.end
+        self.follows = bool(self.decodings) or any(memory.graph == 0 for memory in self.memories)
         self.delay = model.keeps or self.look_ahead
         self.ends_late = self.delay > 0 or self.late_decoding is not None
-        if self.kept is None and not self.upper:
-            self.initial = self.initial_row
-        else:
-            self.initial = make_initial(self.schema, size if self.kept is None else self.kept.end)
+        self.initial = make_initial(self.schema, end) if end > size or self.upper else self.initial_row
         self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
+
+    def compile_part(self, model: Model) -> CompiledModel:
+        """Compile another graph of the model in the same way."""
+        return CompiledModel(model, *self.arguments)
 
     @property
     def step_dtype(self) -> str:
@@ -187,7 +208,13 @@ class CompiledModel:
         """
         if not isinstance(self.reader, LevelInput):
             return None
-        return self.reader.plan(state, [counts[0] + number, *counts[1:]], ended)
+        counts = [counts[0] + number, *counts[1:]]
+        plan = self.reader.plan(state, counts, ended)
+        for memory in self.memories:
+            k = memory.graph
+            if k:
+                memory.array.require_room(counts[k] + plan.ticks[k - 1])
+        return plan
 
     def read_counts(self, block: Bytes) -> list[int]:
         """Return how many steps each graph has had."""
@@ -210,14 +237,17 @@ class CompiledModel:
         steps.
         """
         rows, number, restart = steps
-        if self.kept is not None:
+        if self.kept is not None or self.most_attended is not None:
             self.require_room(read_step_count(block) + number, state)
+        if self.kept is not None:
             return self.kept.append(block, rows) if number else block, values, None
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
-            self.engine.step(rows if self.takes_one_id else rows[0], block, values)
-            if self.decodings and (not self.look_ahead or read_step_count(block) > self.look_ahead):
+            own = block[: self.fixed_bytes] if self.memories else block
+            self.engine.step(rows if self.takes_one_id else rows[0], own, values)
+            if self.follows and (not self.look_ahead or read_step_count(block) > self.look_ahead):
                 self.follow(block, values[None])
+                self.remember(block, values[None])
             return block, values, None
         if not number:
             return block, values, None
@@ -230,19 +260,39 @@ class CompiledModel:
             return block, self.run_windows(x, lengths)[0], scaling
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
-        if self.decodings:
+        if self.follows:
             return block, self.run_each(block, rows, values), None
         values = values.copy()
-        self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
+        before, own = before[None, : self.fixed_bytes], block[None, : self.fixed_bytes]
+        self.engine.run(as_batch(rows), length_of_one(number), before, own, values[None], False, 1)
         return block, values, None
 
     def require_room(self, steps: int, state: Any) -> None:
-        """Raise DataError unless a message of so many steps can be kept, and those that its end would complete.
+        """Raise DataError unless a message of so many steps can be kept or attended to.
 
-        state: that of the input after them. Does nothing for a model that keeps no steps.
+        state: that of the input after them, whose end may complete more. Does nothing for a model without a limit.
         """
+        if self.kept is not None or self.most_attended is not None:
+            steps += self.source.pending_steps(state)
         if self.kept is not None:
-            self.kept.require_room(steps + self.source.pending_steps(state))
+            self.kept.require_room(steps)
+        if self.most_attended is not None and steps > self.most_attended:
+            raise DataError(
+                f"the {self.levels[0]} would have {steps:,} steps, and this model attends to at most "
+                f"{self.most_attended:,} of one; end it before, or leave a part out"
+            )
+
+    def remember(self, block: Bytes, values: Floats) -> None:
+        """Write into a whole block what it keeps of steps of the first graph after these: values [T, width]."""
+        for memory in self.memories:
+            if memory.graph == 0:
+                memory.array.write(block, values[:, memory.part], read_step_count(block) - len(values))
+
+    def remember_tick(self, block: Bytes, k: int, values: Floats) -> None:
+        """Write into a whole block what it keeps of a tick of the k-th graph: values [width]. It is counted already."""
+        for memory in self.memories:
+            if memory.graph == k:
+                memory.array.write(block, values[None, memory.part], memory.array.count(block) - 1)
 
     def run_each(self, block: Bytes, rows: npt.NDArray[Any], values: Floats) -> Floats:
         """Run steps of one stream, changing its block, and return the last values; outputs follow each step.
@@ -253,10 +303,11 @@ class CompiledModel:
         for at in range(0, len(rows), most):
             x = as_batch(rows[at : at + most])
             out = np.empty((len(x), 1, self.width), np.float32)
-            first = self.first_answer(read_step_count(block), len(x))
-            self.engine.run(x, np.array([len(x)], np.int32), block[None].copy(), block[None], out, True, 1)
+            first, own = self.first_answer(read_step_count(block), len(x)), block[None, : self.fixed_bytes]
+            self.engine.run(x, np.array([len(x)], np.int32), own.copy(), own, out, True, 1)
             if first < len(x):
                 self.follow(block, out[first:, 0])
+                self.remember(block, out[first:, 0])
                 values = out[-1, 0].copy()
         return values
 
@@ -332,6 +383,8 @@ class CompiledModel:
         input_state = self.reader.from_bytes(state.input_state, state.steps)
         if self.kept is not None:
             self.kept.check(state, self.reader.pending_steps(input_state), self.source.size)
+        for memory in self.memories:
+            memory.array.check(state.block, 0 if memory.graph else self.reader.pending_steps(input_state))
         return input_state
 
     def check_memories(self, block: Bytes) -> None:
@@ -359,7 +412,7 @@ def describe_upper(graph: UpperGraph) -> Iterator[dict[str, Any]]:
     """Yield the arrays of a graph above the first as they stand in the schema of a stream's state."""
     for array in graph.compiled.schema:
         name = str(array["name"])
-        if not name.startswith("outputs."):
+        if not name.startswith(("outputs.", "decoders.")):
             name = f"{graph.name}.{name.removeprefix(f'{GRAPH}.')}"
         yield {**array, "name": name, "offset": array["offset"] + graph.at.start}
     if graph.latest.stop > graph.latest.start:

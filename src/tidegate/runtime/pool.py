@@ -95,6 +95,8 @@ class Pool(PoolRuns):
         keys, compiled = self._keys(ids), self._compiled
         if compiled.upper:
             raise OptionError(f"step ends no {compiled.levels[0]}, and this model has several graphs; use push")
+        if compiled.driven:
+            raise OptionError(f"this model writes at the end of a {compiled.levels[0]}, which no step is; use push")
         with self._lock:
             self._roll_back()
             rounds = compiled.source.push_many(x, keys, self._find_input_state, times)
@@ -318,7 +320,7 @@ class Pool(PoolRuns):
         """
         compiled, source = self._compiled, self._compiled.reader
         is_alone_in_round = compiled.feeds_back or bool(compiled.decodings) or compiled.look_ahead > 0
-        counts_matter = compiled.kept is not None or bool(compiled.upper)
+        counts_matter = compiled.kept is not None or bool(compiled.upper) or bool(compiled.memories)
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         counts: dict[Hashable, list[int]] = {}  # of the steps of each graph, where they matter

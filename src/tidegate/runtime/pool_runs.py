@@ -177,8 +177,8 @@ class PoolRuns(Rows):
             moments.append(Moment(self._blocks[rows[i]], values[i], reason, plan if is_end else plan.as_preview()))
         ticks = run_upper(compiled, moments)
         found = [
-            (batch[i].position, join_answers(compiled, first, one))
-            for (i, first), one in zip(firsts, ticks, strict=False)
+            (batch[i].position, join_answers(compiled, first, moment, one))
+            for (i, first), moment, one in zip(firsts, moments, ticks, strict=False)
         ]
         for i, moment, one in zip(asked, moments, ticks, strict=True):
             if moment.plan.ended:

@@ -15,6 +15,7 @@ from ..outputs.base import Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
 from .conversations import answer_conversations, predict_conversations, read_conversations, regroup
+from .driven import Writing
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
@@ -175,6 +176,7 @@ class Predictor:
         if compiled.upper:
             return answer_conversations(compiled, read_conversations(compiled, "answers", rows, times, series))
         inputs = read_inputs(compiled, "answers", rows, times, series)
+        writings = {name: Writing(graph) for name, graph in compiled.driven.items()}
         nothing = np.zeros(compiled.width, np.float32), None, compiled.initial, None
         results = dict[int, tuple[Any, ...]]()
         for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
@@ -183,7 +185,8 @@ class Predictor:
         found = []
         for i, (steps, state) in enumerate(inputs):
             value, every, block, scaling = results.get(i, nothing)
-            found.append(make_answer(compiled, value, steps.number, state, block, True, scaling, every))
+            number = steps.number
+            found.append(make_answer(compiled, value, number, state, block, True, scaling, every, writings=writings))
         return found
 
     def classify(
