@@ -73,7 +73,8 @@ class Decoder(ABC):
     place: of its entry in the document. width: how many numbers of its node it reads. tensors: role -> name of each.
     gives: what it gives, in words. drives: what it gives is fed back, beyond the last step of a stream; then no stream
     remembers anything of it. writes: it drives a graph of its own, from `begin` until no hypothesis is left; then
-    `finish` gives the results. late: after how many later steps a result is final, at the latest.
+    `finish` gives the results, of which the id `end` ends one. late: after how many later steps a result is final, at
+    the latest.
     """
 
     kind: ClassVar[str]
@@ -81,6 +82,7 @@ class Decoder(ABC):
     drives: ClassVar[bool] = False
     writes: ClassVar[bool] = False
     late: int = 0
+    end: int = -1
 
     def __init__(self, place: str, entry: Mapping[str, Any], width: int) -> None:
         self.place, self.tensors = place, dict(entry.get("tensors", {}))

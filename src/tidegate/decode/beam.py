@@ -1,8 +1,8 @@
 """Beam search: write the sequence of ids with the largest probability, as far as a few hypotheses at once find it.
 
 A hypothesis is a sequence that is written so far; its score is the sum of the logarithms of the probabilities of its
-ids, the softmax of the numbers at each step. At each step those `width` sequences go on which are best among all
-continuations of all hypotheses; those that write `end` are complete. The result is the complete one with the largest
+ids, the softmax of the numbers at each step. Of all continuations of all hypotheses, those among the best `width` that
+write `end` are complete, and the best `width` of the others go on. The result is the complete one with the largest
 score / ((5 + length) / 6) ** length_penalty, where length counts `end`. The search stops when no hypothesis can become
 better than the best complete one, or after `most` ids; if no hypothesis is complete then, the best one is the result.
 With a width of 1, it is greedy.
@@ -100,12 +100,13 @@ class Beam(Decoder):
         logs = np.full((n, W, self.width), -np.inf)
         logs[alive] = scores[alive][:, None] + log_softmax(y)
         flat = logs.reshape(n, -1)
-        order = np.argsort(-flat, 1, kind="stable")[:, : 2 * W]  # at most W of them end
+        order = np.argsort(-flat, 1, kind="stable")[:, : 2 * W]  # at most W of them write the end
         values, ids = np.take_along_axis(flat, order, 1), order % self.width
         sequences = np.take_along_axis(written, (order // self.width)[:, :, None], 1)
         sequences = np.concatenate([sequences, ids[:, :, None]], 2)
         ends, exists = ids == self.end, np.isfinite(values)
-        best, best_score = self.keep_best(memory, sequences, np.where(ends & exists, values, -np.inf))
+        complete = ends & exists & (np.arange(ends.shape[1]) < W)
+        best, best_score = self.keep_best(memory, sequences, np.where(complete, values, -np.inf))
         # The first W of those that go on, in the order of their scores.
         place = np.argsort(ends | ~exists, 1, kind="stable")[:, :W]
         values, going = np.take_along_axis(values, place, 1), ~np.take_along_axis(ends | ~exists, place, 1)

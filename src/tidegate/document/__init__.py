@@ -125,9 +125,10 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
             parts[name] = _validate_graph(singles[name], tensors, is_part=True)
             if outside and not steps_at_once(parts[name].layers):
                 raise ModelFileError("reads whole rows or looks ahead, which a graph that ticks on another cannot")
-                if any(decoder.late for decoder in parts[name].decoders.values()):
-                    raise ModelFileError("has a decoder that decides later, which a graph that ticks on another cannot")
         widths |= {one: output.width for one, output in parts[name].outputs.items()}
+    for part in parts.values():
+        if late := [key for key, decoder in part.decoders.items() if decoder.late]:
+            raise ModelFileError(f"decoders.{late[0]}: decides later, which a model of several graphs cannot wait for")
     chain, kept = dict(singles), dict[str, Outside]()
     for name, driver in driven.items():
         singles[name] = split_driven(document, name, driver)

@@ -20,6 +20,7 @@ from .graph import GRAPH, check_node
 
 Document = dict[str, Any]
 CLOCK: Final = "decoder."
+MOST_READ: Final = 2  # of the graphs that tick on each other: those above them have not ticked at a message's end
 
 
 class DrivenEntry(NamedTuple):
@@ -81,7 +82,8 @@ def read_driven(document: Document) -> dict[str, DrivenEntry]:
 
 def read_nodes(document: Document, name: str, feeds: str) -> dict[int, str]:
     """Return the nodes of other graphs that a graph reads, by the index of the node that reads each."""
-    known = [f"{one}.{i}" for one, graph in chain_of(document).items() for i in range(len(graph["nodes"]))]
+    below = list(chain_of(document).items())[:MOST_READ]
+    known = [f"{one}.{i}" for one, graph in below for i in range(len(graph["nodes"]))]
     found: dict[int, str] = {}
     for i, node in enumerate(document["graphs"][name]["nodes"]):
         place = f"{name}[{i}]"

@@ -89,7 +89,7 @@ class TokensOutput(Output):
         """The id of the end."""
         if self.decoder is None:
             raise ModelFileError(f"outputs.{self.name}.from: reads a node; an output of kind tokens needs a decoder")
-        return int(self.decoder.end)
+        return self.decoder.end
 
     def answer(self, values: Any, context: Context | None = None, reason: str = "") -> Tokens:
         """Return the answer at the end, which is written when it is first read. `context.roll` writes it."""

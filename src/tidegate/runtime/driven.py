@@ -44,10 +44,10 @@ class Memory(NamedTuple):
 class Reader(NamedTuple):
     """A layer that reads another graph.
 
-    index: its own. graph, part: where the node is; see Memory. node: its name.
+    place: its index among the layers. graph, part: where the node is; see Memory. node: its name.
     """
 
-    index: int
+    place: int
     layer: Layer
     node: str
     graph: int
@@ -78,10 +78,10 @@ class DrivenGraph:
     def hold(self, given: Given) -> Bytes:
         """Return what the hypotheses of a stream share, uint8 [held bytes]."""
         held = self.compiled.initial[self.own_bytes :].copy()
-        for index, layer, node, graph, part in self.readers:
+        for i, layer, node, graph, part in self.readers:
             rows = given.steps[node] if layer_keeps(layer) else given.last[graph][None, part]
             for key, values in layer.hold(rows).items():
-                at = self.places[state_names(index, {key: None})[key]]
+                at = self.places[state_names(i, {key: None})[key]]
                 held[at : at + values.nbytes] = np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint8)
         return held
 

@@ -14,7 +14,7 @@ from tidegate.reference import Reference
 from tidegate.runtime import Predictor, State
 
 TEXTS = ["how much money is in my account ?", "i lost my card", "what is the exchange rate ?", "top up", "not me"]
-WAITS = "this model writes at the end of a message"
+WAITS = "this model writes at the end of a message", "this model reads whole messages; the answer comes at their end"
 CHATS = [
     [("i lost my card", {"speaker": "ann"}), ("what is new ?", {"speaker": "bob"}), ("pin", {"speaker": "ann"})],
     [("how much money", {"speaker": "cy"}), ("", {"speaker": "dan"}), ("not 7", {"speaker": "cy"})],
@@ -60,11 +60,31 @@ def best_by_trying_all(model, text, longest, penalty):
 
 @pytest.mark.parametrize("penalty", [0.0, 3.0])
 def test_a_wide_beam_finds_the_best_of_all_sequences(penalty):
-    longest = 3
+    longest = 2  # so that a width of 64 leaves no continuation out
     model = driven_model(width=64, longest=longest, penalty=penalty)
     for text, answer in zip(TEXTS[:3], Predictor(model).answers(TEXTS[:3]), strict=True):
         assert tuple(answer["reply"].values) == best_by_trying_all(model, text, longest, penalty)
         assert answer["reply"].is_complete
+
+
+def search(model, text, width, longest, penalty):
+    """A beam search over plain lists, by the float64 reference."""
+    rows, summary = reference_rows(model, text)
+    alive, complete = [((), 0.0)], []
+    for _ in range(longest):
+        grown = [(*ids, k) for ids, _ in alive for k in range(len(REPLY))]
+        scored = sorted(((one, score_of(model, rows, summary, one)) for one in grown), key=lambda pair: -pair[1])
+        complete += [pair for pair in scored[:width] if pair[0][-1] == 1]
+        alive = [pair for pair in scored if pair[0][-1] != 1][:width]
+    found = complete or alive[:1]
+    return max(found, key=lambda pair: pair[1] / ((5 + len(pair[0])) / 6) ** penalty)[0]
+
+
+@pytest.mark.parametrize(("seed", "width", "penalty"), [(0, 2, 0.0), (1, 3, 1.0), (2, 4, 2.5)])
+def test_the_search_is_that_of_plain_lists(seed, width, penalty):
+    model = driven_model(seed, width=width, longest=5, penalty=penalty)
+    for text, answer in zip(TEXTS, Predictor(model).answers(TEXTS), strict=True):
+        assert tuple(answer["reply"].values) == search(model, text, width, 5, penalty)
 
 
 def test_greedy_takes_the_largest_number_of_each_step():
@@ -87,7 +107,7 @@ def test_streams_batches_and_pools_write_the_same(kind, seed):
     stream, pool = predictor.stream(), predictor.pool()
     for text, own in zip(TEXTS, expected, strict=True):
         for character in text:
-            assert reply(stream.push(character))["reason"] in (WAITS, "no complete word yet")
+            assert reply(stream.push(character))["reason"] in (*WAITS, "no complete word yet")
         assert reply(copy.copy(stream).end()) == reply(stream.end()) == own
     answers = pool.push([(i, piece) for i, text in enumerate(TEXTS) for piece in (text[:5], text[5:9], text[9:])])
     assert all(reply(one)["tokens"] is None for one in answers)
