@@ -17,6 +17,7 @@ from tidegate.model import Model
 from tidegate.nn import make_network
 from tidegate.reference import Reference
 from tidegate.train import fit
+from tidegate.verify import verify
 
 FOLDER = Path(__file__).parents[2] / "toy_tasks"
 WORDS = ["the", "model", "reads", "some", "of", "these", "words", "and", "writes", "them", "again", "in", "order"]
@@ -49,7 +50,7 @@ def test_what_is_learnt_is_written_and_verified(tmp_path: Path, backwards: Any) 
     stream = predictor.stream()
     stream.push("writes the mod")
     assert stream.push("el", end=True).tokens == ["model", "the", "writes"]
-    assert all(result.ok for result in tidegate.verify(out) if result.ran)
+    assert all(result.ok for result in verify(out) if result.ran)
 
 
 @pytest.mark.parametrize(("talk", "history"), [(False, 0), (True, 0), (True, 4)])
