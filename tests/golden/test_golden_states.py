@@ -18,7 +18,7 @@ states = runpy.run_path(str(HERE / "states.py"))
 
 def test_every_version_has_its_files() -> None:
     assert [path.name for path in FILES] == sorted(HASHES)
-    assert {path.name.split("-")[1] for path in FILES} == {"1"}
+    assert {path.name.split("-")[1] for path in FILES} == {"1", "2"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

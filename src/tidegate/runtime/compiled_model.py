@@ -16,7 +16,8 @@ from ..inputs.base import Input, Steps
 from ..model import Model
 from .decoding import Decoding, find_decoder
 from .engine import resolve_target
-from .kept_steps import KeptSteps
+from .growing import GrowingArray
+from .kept_steps import keep_steps, place_kept
 from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
 from .offline import make_runner
 from .precision import resolve_precision
@@ -61,7 +62,8 @@ class CompiledModel:
     numbers alone. width: how many numbers the last layer gives.
     look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
     stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
-    many steps an answer can wait for, for one of these reasons.
+    many steps an answer can wait for, for one of these reasons. growing: all arrays that grow, in order, at the end of
+    a block; fixed_bytes: where they begin.
     feeds_back: an answer runs the layers beyond the last step, from the state then. decodings: what a stream remembers
     of the decoders of outputs, behind the state of the layers, by the output's name. late_decoding: that of the decoder
     that decides later, or None. ends_late: whether the end of a message brings results about its last steps.
@@ -74,6 +76,8 @@ class CompiledModel:
         "ends_late",
         "engine",
         "feeds_back",
+        "fixed_bytes",
+        "growing",
         "initial",
         "initial_row",
         "kept",
@@ -112,7 +116,7 @@ class CompiledModel:
         first, self.levels = model.first, level_words(model)
         (source,), self.outputs = first.inputs.values(), {k: v for k, v in first.outputs.items() if k in model.outputs}
         self.upper = tuple(place_upper(model, self.arguments))
-        size, self.kept = self.upper[-1].latest.stop if self.upper else first.state_bytes, None
+        size = self.upper[-1].latest.stop if self.upper else first.state_bytes
         self.decodings = dict[str, Decoding]()
         for name, output in self.outputs.items():
             if find_decoder(output) is not None:
@@ -137,15 +141,16 @@ class CompiledModel:
         memories = [array for one in self.decodings.values() for array in one.describe()]
         self.schema = [*own, *(array for graph in self.upper for array in describe_upper(graph)), *memories]
         self.initial_row = make_initial([*own, *memories], size)
-        if model.keeps:
-            self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
-            self.schema.append(self.kept.describe())
+        self.kept = place_kept(model.keeps, self.step_shape, self.step_dtype, size) if model.keeps else None
+        self.growing: tuple[GrowingArray, ...] = () if self.kept is None else (self.kept,)
+        self.fixed_bytes = size
+        self.schema += [array.describe() for array in self.growing]
         self.delay = model.keeps or self.look_ahead
         self.ends_late = self.delay > 0 or self.late_decoding is not None
         if self.kept is None and not self.upper:
             self.initial = self.initial_row
         else:
-            self.initial = make_initial(self.schema, size if self.kept is None else self.kept.end)
+            self.initial = make_initial(self.schema, self.growing[-1].end if self.growing else size)
         self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
 
     @property
@@ -212,7 +217,7 @@ class CompiledModel:
         rows, number, restart = steps
         if self.kept is not None:
             self.require_room(read_step_count(block) + number, state)
-            return self.kept.append(block, rows) if number else block, values, None
+            return keep_steps(self.kept, block, rows) if number else block, values, None
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
             self.engine.step(rows if self.takes_one_id else rows[0], block, values)
@@ -330,8 +335,10 @@ class CompiledModel:
                 raise StateError(f"the state's {graph.name}.steps is {count}; expected 0 to {MAX_STEPS}")
             graph.compiled.check_memories(state.block[graph.at])
         input_state = self.reader.from_bytes(state.input_state, state.steps)
-        if self.kept is not None:
-            self.kept.check(state, self.reader.pending_steps(input_state), self.source.size)
+        for array in self.growing:
+            is_kept = array is self.kept
+            pending = self.reader.pending_steps(input_state) if is_kept else 0
+            array.check(state.block, pending, self.source.size if is_kept else 0)
         return input_state
 
     def check_memories(self, block: Bytes) -> None:

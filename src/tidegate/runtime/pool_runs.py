@@ -12,7 +12,7 @@ from ..inputs.base import Round
 from ..outputs.base import Answer, Output
 from .answers import make_answer, make_step_answers
 from .compiled_model import Floats
-from .ends import make_end_answer, make_end_answers, run_ends
+from .ends import make_end_answer, make_end_answers, run_ends, run_kept
 from .events import Event
 from .rows import Indices, Rows
 from .state import write_step_count
@@ -182,7 +182,8 @@ class PoolRuns(Rows):
         ]
         for i, moment, one in zip(asked, moments, ticks, strict=True):
             if moment.plan.ended:
-                self._blocks[rows[i]], self._outputs[rows[i]] = finish_block(compiled, moment, one), 0.0
+                self._write_block(rows[i], finish_block(compiled, moment, one))
+                self._outputs[rows[i]] = 0.0
         return found
 
     def _run_steps(self, batch: list[Event], rows: Indices) -> dict[int, tuple[Floats, Any]]:
@@ -200,7 +201,12 @@ class PoolRuns(Rows):
         ending = [i for i, event in enumerate(batch) if event.end]
         counts = self._count_steps(rows[ending])
         ending = [i for i, count in zip(ending, counts.tolist(), strict=True) if count]
-        found = run_ends(self._compiled, self._blocks[rows[ending]]) if ending else []
+        if not ending:
+            return {}
+        if (kept := self._compiled.kept) is not None:
+            found = run_kept(self._compiled, self._read_growing(kept, rows[ending]))
+        else:
+            found = run_ends(self._compiled, self._blocks[rows[ending]])
         return dict(zip(ending, found, strict=True))
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:
