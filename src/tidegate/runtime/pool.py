@@ -259,7 +259,8 @@ class Pool(PoolRuns):
             self._roll_back()
             rows = self._begin_rows(keys, {keys[0]: input_state})
             (row,) = rows.tolist()
-            self._blocks[row], self._outputs[row], self._input_states[row] = state.block, state.output, input_state
+            self._restore_block(row, state)
+            self._outputs[row], self._input_states[row] = state.output, input_state
             self._commit(rows)
 
     def fork(self) -> Pool:
@@ -286,7 +287,7 @@ class Pool(PoolRuns):
         self._begin({}, np.empty(0, np.int64), False)
         self._remove(gone)
         self._mark = object()
-        self._clear(gone.values())
+        self._clear(gone)
 
     # ---- events
 

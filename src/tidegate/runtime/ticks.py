@@ -198,7 +198,7 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
             moments.append(Moment(block, values, find_reason(compiled, count, False), preview))
     if not ended:
         return Pushed(join_all(compiled, firsts, moments, run_upper(compiled, moments)), block, values, reading.state)
-    state, count = reading.state, read_step_count(block)
+    state, count, later = reading.state, read_step_count(block), None
     if compiled.delay:
         later = run_ends(compiled, block[None])[0]
         if per_step:
@@ -208,7 +208,8 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
         values = later[-1] if len(later) else values
     plan = compiled.plan(state, [count, *above], 0, reading.ended)
     assert plan is not None, "a model with several graphs"
-    last = Moment(block, values, find_reason(compiled, count, True), plan)
+    every = later if compiled.kept is not None else None
+    last = Moment(block, values, find_reason(compiled, count, True), plan, every)
     if preview is None:
         preview = reader.preview(state, [count, *above])
     waiting = Moment(block, values, find_reason(compiled, count, False), preview)

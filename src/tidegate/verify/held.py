@@ -35,5 +35,6 @@ def fill_held(model: Model, seed: int) -> Model:
         source = parse("given", {"kind": "array", "features": outside.width}, {})
         rows = source.synthesise(draws, min(ROWS, outside.most or 1)).tolist()
         node["initial"] = rows
-        layers[i] = replace(layers[i], initial=rows)
+        changed: Any = layers[i]
+        layers[i] = replace(changed, initial=rows)
     return Model({**document, "state": state_schema(layers)}, model.tensors)
