@@ -6,7 +6,7 @@ All hypotheses of a stream share what their graph reads of others, which stands 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,7 @@ from ..model import Model
 from ..outputs.base import Output
 from .growing import GrowingArray, Words
 
-if TYPE_CHECKING:
-    from .compiled_model import CompiledModel
-
+Compiled = Any  # a CompiledModel, whose module imports this one
 WRITES_AT_END: Final = "this model writes at the end of a message"
 STREAMS_AT_ONCE: Final = 64  # that are written for together, so that their hypotheses fit in the cache
 
@@ -70,14 +68,14 @@ class DrivenGraph:
     name: of its output. own_bytes: of the part of a state block that steps change; the rest is held.
     """
 
-    def __init__(self, name: str, output: Output, compiled: CompiledModel, readers: Sequence[Reader]) -> None:
+    def __init__(self, name: str, output: Output, compiled: Compiled, readers: Sequence[Reader]) -> None:
         self.name, self.output, self.compiled, self.readers = name, output, compiled, tuple(readers)
         self.own_bytes, places = find_held(compiled.model.layers)
         self.places = {key: at - self.own_bytes for key, at in places.items()}
 
     def hold(self, given: Given) -> Bytes:
         """Return what the hypotheses of a stream share, uint8 [held bytes]."""
-        held = self.compiled.initial[self.own_bytes :].copy()
+        held: Bytes = self.compiled.initial[self.own_bytes :].copy()
         for i, layer, node, graph, part in self.readers:
             rows = given.steps[node] if layer_keeps(layer) else given.last[graph][None, part]
             for key, values in layer.hold(rows).items():
@@ -165,7 +163,7 @@ def find_part(model: Model, k: int, node: str) -> slice:
     return output.part or slice(0, output.width)
 
 
-def compile_driven(model: Model, compile_one: Callable[[Model], CompiledModel]) -> Iterator[DrivenGraph]:
+def compile_driven(model: Model, compile_one: Callable[[Model], Compiled]) -> Iterator[DrivenGraph]:
     """Compile the graphs of a model that decoders drive."""
     graphs = list(model.levels)
     for graph in model.driven.values():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..document.graph import GRAPH
 from ..model import Model
 
-if TYPE_CHECKING:
-    from .compiled_model import CompiledModel
+Compiled = Any  # a CompiledModel, whose module imports this one
 
 
 class UpperGraph(NamedTuple):
@@ -21,14 +20,14 @@ class UpperGraph(NamedTuple):
     """
 
     name: str
-    compiled: CompiledModel
+    compiled: Compiled
     reads: tuple[slice | str, ...]
     own: tuple[str, ...]
     at: slice
     latest: slice
 
 
-def place_upper(model: Model, compile_one: Callable[[Model], CompiledModel]) -> Iterator[UpperGraph]:
+def place_upper(model: Model, compile_one: Callable[[Model], Compiled]) -> Iterator[UpperGraph]:
     """Compile the graphs above the first, and place their blocks one after another behind that of the first."""
     levels = list(model.levels.items())
     at = model.first.state_bytes
