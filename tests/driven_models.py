@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tests.level_models import NAMES, SPEAKER, rename
 
+from level_models import NAMES, SPEAKER, rename
 from tidegate import cells
 from tidegate.document import assemble_levels
 from tidegate.document.levels import GraphPlan

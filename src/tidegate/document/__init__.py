@@ -35,7 +35,7 @@ from .assembling import KEYS
 from .assembling import assemble as assemble
 from .assembling import assemble_levels as assemble_levels
 from .decoders import attach_decoders, check_decoder_names, parse_decoders, resolve_outputs
-from .driven import check_clocks, check_driver, check_memories, check_reads, read_driven, split_driven
+from .driven import check_clocks, check_fed, check_memories, check_reads, read_driven, split_driven
 from .graph import (
     check_ids,
     check_names,
@@ -136,7 +136,7 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
             parts[name] = _validate_graph(singles[name], tensors, is_part=True)
             if not steps_at_once(parts[name].layers):
                 raise ModelFileError("reads whole rows or looks ahead, which a graph that a decoder drives cannot")
-        check_driver(name, driver, parts[name].decoders[driver.decoder], parts[name].inputs[INPUT])
+        check_fed(driver, parts[name].decoders[driver.decoder], parts[name].inputs[INPUT])
         check_reads(name, driver, parts[name].layers, widths, kept)
     check_memories(kept)
     if driven and (ahead := [name for name in chain if look_ahead(parts[name].layers)]):

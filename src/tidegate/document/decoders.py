@@ -77,7 +77,15 @@ def parse_decoders(
             raise ModelFileError(
                 f"{place}: the input starts anew for each answer, so no step follows another; leave it out"
             )
-        found[name] = decode.parse(place, entry, layers[node].width, tensors)
+        plain = {key: value for key, value in entry.items() if key not in ("drives", "feeds")}
+        found[name] = decoder = decode.parse(place, plain, layers[node].width, tensors)
+        if decoder.writes and (entry.get("drives"), entry.get("feeds")) != (GRAPH, INPUT):
+            raise ModelFileError(
+                f"{place}: a decoder of kind {decoder.kind} drives a graph, which 'drives' names, and feeds an input, "
+                "which 'feeds' names"
+            )
+        if not decoder.writes and (extra := sorted(set(entry) - set(plain))):
+            raise ModelFileError(f"{place}.{extra[0]}: a decoder of kind {decoder.kind} drives no graph; remove it")
     return found
 
 

@@ -124,9 +124,7 @@ def split_driven(document: Document, name: str, entry: DrivenEntry) -> Document:
     for i, node in enumerate(graph["nodes"]):
         own = [one for one in node["from"] if one != entry.reads.get(i)]
         nodes.append({**node, "from": [INPUT if one == entry.feeds else one for one in own]})
-    decoder = {
-        key: value for key, value in document["decoders"][entry.decoder].items() if key not in ("drives", "feeds")
-    }
+    decoder = {**document["decoders"][entry.decoder], "drives": GRAPH, "feeds": INPUT}
     if isinstance(reads := decoder.get("reads"), str) and reads.startswith(f"{name}."):
         decoder["reads"] = GRAPH + reads[len(name) :]
     used = {node.get("tape") for node in nodes}
@@ -185,10 +183,7 @@ def check_memories(kept: Mapping[str, Outside]) -> None:
         )
 
 
-def check_driver(name: str, entry: DrivenEntry, decoder: Decoder, source: Input) -> None:
-    """Check that a decoder can drive a graph, and that it feeds what the graph reads. Raises ModelFileError."""
-    place = f"decoders.{entry.decoder}"
-    if not decoder.writes:
-        raise ModelFileError(f"{place}.drives: a decoder of kind {decoder.kind} drives no graph; remove it")
+def check_fed(entry: DrivenEntry, decoder: Decoder, source: Input) -> None:
+    """Check that a decoder feeds what its graph reads. Raises ModelFileError."""
     if reason := decoder.check_fed(source.ids if source.features is None else 0, source.size, source.features or 0):
         raise ModelFileError(f"inputs.{entry.feeds}: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from ._label_names import check_label_names
 from .base import Context, LazyAnswer, Output, check_common
 
 Indices = npt.NDArray[np.int64]
+ALONE: Final = "this graph runs without its decoder, so nothing is written"
 
 
 def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any]) -> TokensOutput:
@@ -94,6 +95,6 @@ class TokensOutput(Output):
     def answer(self, values: Any, context: Context | None = None, reason: str = "") -> Tokens:
         """Return the answer at the end, which is written when it is first read. `context.roll` writes it."""
         if reason or context is None or context.roll is None:
-            return Tokens(None, self.labels, self.end, reason)
+            return Tokens(None, self.labels, self.end, reason or ALONE)
         roll = context.roll
         return Tokens(np.zeros(0, np.int64), self.labels, self.end, write=lambda _: roll())

@@ -90,7 +90,12 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial) - self.kept_bytes - self.model.state_bytes
+        return self._compiled.fixed_bytes - self.model.state_bytes
+
+    @property
+    def attended_bytes(self) -> int:
+        """The most bytes that a stream keeps of steps, as graphs that decoders drive attend to them."""
+        return sum(memory.array.end - memory.array.offset for memory in self._compiled.memories)
 
     @property
     def kept_bytes(self) -> int:
@@ -109,7 +114,8 @@ class Predictor:
         In a model of several graphs, their layers are counted one after another.
         """
         found, start = list[int](), 0
-        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper)):
+        driven = (graph.compiled for graph in self._compiled.driven.values())
+        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper), *driven):
             found += [start + i for i in compiled.runner.fused_layers]
             start += len(compiled.model.first.layers)
         return found

@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.driven_models import REPLY, driven_model
 
+from driven_models import REPLY, driven_model
 from tidegate.errors import DataError, OptionError, StateError
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor, State

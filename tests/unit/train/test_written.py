@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.driven_models import driven_model
 
 import tidegate
+from driven_models import driven_model
 from tidegate import tasks
 from tidegate.model import Model
 from tidegate.nn import make_network
