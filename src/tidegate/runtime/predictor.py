@@ -89,7 +89,7 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial) - self.kept_bytes - self.model.state_bytes
+        return self._compiled.fixed_bytes - self.model.state_bytes
 
     @property
     def kept_bytes(self) -> int:

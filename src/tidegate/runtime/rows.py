@@ -229,7 +229,8 @@ class Rows:
         compiled = self._compiled
         out = np.full((len(rows), compiled.width), np.nan, np.float32)
         if compiled.kept is not None:
-            places = self._append_growing(compiled.kept, rows, steps)
+            before = compiled.kept.count_each(self._blocks, rows)
+            places = self._append_growing(compiled.kept, rows, before, steps)
             self._blocks[rows, :8] = (places[:, None] + 1).view(np.uint8)  # the last of a row that occurs twice stays
             return out
         counts = dict(zip(rows.tolist(), self._blocks[rows, :8].view(np.int64)[:, 0].tolist(), strict=True))
@@ -265,17 +266,18 @@ class Rows:
         """Return the pages of an array that grows."""
         return next(pages for pages in self._pages if pages.array is array)
 
-    def _append_growing(self, array: GrowingArray, rows: Indices, values: npt.NDArray[Any]) -> Indices:
-        """Append a row of an array to each of these rows [n] of the pool, before it is counted; one may occur twice.
+    def _append_growing(self, array: GrowingArray, rows: Indices, counts: Indices, values: npt.NDArray[Any]) -> Indices:
+        """Append a row of an array to each of these rows [n] of the pool; one may occur several times, in order.
 
-        values: [n, *shape]. Returns which row of the array each became [n].
+        counts: how many each had before all of them [n]. values: [n, *shape]. Counting them is up to the caller.
+        Returns which row of the array each became [n].
         """
-        return self._find_pages(array).append_each(rows, array.count_each(self._blocks[rows]), values)
+        return self._find_pages(array).append_each(rows, counts, values)
 
     def _read_growing(self, array: GrowingArray, rows: Indices) -> list[npt.NDArray[Any]]:
         """Return the rows of an array that each of these rows [n] of the pool has, n of [count, *shape]."""
         pages = self._find_pages(array)
-        return pages.read_each(pages.last[rows], array.count_each(self._blocks[rows]))
+        return pages.read_each(pages.last[rows], array.count_each(self._blocks, rows))
 
     def _join_block(self, block: Bytes, last_pages: list[Indices]) -> Bytes:
         """Return the whole block of a stream, uint8 [state_bytes]. last_pages: of each array that grows [1]."""
