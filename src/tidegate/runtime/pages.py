@@ -119,12 +119,11 @@ class Pages:
         is_free[used] = is_free[0] = False
         self.free, self.fresh = np.flatnonzero(is_free).tolist(), len(is_free)
 
-    def fill(self, counts: Indices, values: Array) -> None:
-        """Take over the rows of n streams, which are all. counts: of each [n]. values: as `collect` gives them."""
-        ends = self._count_pages(counts)
-        number = int(ends[-1]) if len(ends) else 0
+    def fill(self, counts: Indices, copied: Array) -> None:
+        """Take over the rows of n streams, which are all. counts: of each [n]. copied: pages, as `copy` gives them."""
+        ends, number = self._count_pages(counts), len(copied)
         self._grow(number + 1)
-        self.store[1 : number + 1][self._find_rows(counts, ends)] = values.reshape(len(values), self.array.size)
+        self.store[1 : number + 1] = copied
         self.before[1 : number + 1] = np.arange(number)
         self.before[np.append(0, ends)[: len(ends)][counts > 0] + 1] = 0  # of the first page of each stream
         self.last = np.where(counts > 0, ends, 0)
@@ -140,24 +139,25 @@ class Pages:
         starts = self.rows * np.append(0, ends)[: len(ends)]
         return [numbers[at : at + count] for at, count in zip(starts.tolist(), counts.tolist(), strict=True)]
 
-    def collect(self, last: Indices, counts: Indices) -> Array:
-        """Return the rows of n streams, one after another: [sum of counts, *shape]. last: their last pages [n]."""
+    def copy(self, last: Indices, counts: Indices) -> Array:
+        """Return a copy of the pages of n streams, one after another, with zeros behind the rows that there are.
+
+        last: the last pages of the streams [n]. counts: of their rows [n].
+        """
         ends = self._count_pages(counts)
         pages = self._list_pages(last, ends)
-        return self.store[pages][self._find_rows(counts, ends)].reshape(-1, *self.array.shape)
+        copied, some = self.store[pages], counts > 0
+        held = (counts[some] - 1) % self.rows + 1
+        rows = copied[ends[some] - 1]
+        rows[np.arange(self.rows) >= held[:, None]] = 0
+        copied[ends[some] - 1] = rows
+        return copied
 
     # ---- pages
 
     def _count_pages(self, counts: Indices) -> Indices:
         """Return how many pages rows take, of the streams up to each [n]."""
         return np.cumsum(-(-counts // self.rows))
-
-    def _find_rows(self, counts: Indices, ends: Indices) -> npt.NDArray[np.bool_]:
-        """Return which rows of the pages of some streams there are: [pages, rows of a page]."""
-        held = np.full(int(ends[-1]) if len(ends) else 0, self.rows)
-        some = counts > 0
-        held[ends[some] - 1] = (counts[some] - 1) % self.rows + 1
-        return np.arange(self.rows) < held[:, None]
 
     def _list_pages(self, last: Indices, ends: Indices) -> Indices:
         """Return the pages of n streams, in order, one stream after another. ends: as `_count_pages` gives them."""

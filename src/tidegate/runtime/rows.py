@@ -34,7 +34,7 @@ Indices = npt.NDArray[np.int64]
 class Content(NamedTuple):
     """All that a pool remembers of each stream: id, block, last values, input state, number and time of last use.
 
-    growing: the rows of each array that grows, of one stream after another.
+    growing: the pages of each array that grows, of one stream after another.
     """
 
     ids: list[Hashable]
@@ -300,8 +300,11 @@ class Rows:
                 return rows
         return self._rows
 
-    def _read_row(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
-        """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id."""
+    def _read_row(self, id: Hashable, is_whole: bool = True) -> tuple[Bytes, Floats, Any]:
+        """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id.
+
+        is_whole: with the arrays that grow.
+        """
         while True:
             mark, row, content = self._mark, self._rows.get(id), None
             undo = mark if isinstance(mark, UndoRecord) else None
@@ -311,7 +314,7 @@ class Rows:
                 last_pages = [pages.last[row : row + 1].copy() for pages in self._pages]
                 found = self._blocks[row].copy(), self._outputs[row].copy(), last_pages, self._input_states[row]
                 block, output, last_pages, input_state = undo.read_old(row, found) if undo else found
-                content = self._join_block(block, last_pages), output, input_state
+                content = self._join_block(block, last_pages) if is_whole else block, output, input_state
             if self._mark is mark:
                 break
         if content is None:
@@ -331,7 +334,7 @@ class Rows:
             rows = list(row_by_id.values())
             blocks, outputs = blocks[rows], outputs[rows]
             pairs = zip(self._pages, last_pages, strict=True)
-            growing = [pages.collect(last[rows], pages.array.count_each(blocks)) for pages, last in pairs]
+            growing = [pages.copy(last[rows], pages.array.count_each(blocks)) for pages, last in pairs]
             if self._mark is mark:
                 states = [input_states[row] for row in rows]
                 return Content(list(row_by_id), blocks, outputs, growing, states, uses[rows], times[rows])
