@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from level_models import level_model
 from remembering import WORDS, Remembering, compile_remembering
 from tidegate.errors import DataError, StateError
 from tidegate.model import Model
@@ -126,6 +127,21 @@ def test_a_state_of_the_version_before_is_the_same_state(features: int | None, s
     other.restore(again)
     assert pool.state("a") == other.state == state
     assert repr(pool.end("a")) == repr(other.end()) == repr(stream.end())
+
+
+def test_a_conversation_of_the_version_before_with_kept_steps_goes_on() -> None:
+    predictor = Predictor(level_model(both=True), threads=1)
+    stream, other, pool = predictor.stream(), predictor.stream(), predictor.pool()
+    stream.push("what is my ", end=True, sides={"speaker": "ann"})
+    stream.push("card my card", sides={"speaker": "bob"})
+    again = State.from_bytes(as_version_1(stream.state))
+    assert (again == stream.state, again.arrays["talk.steps"][0], again.steps) == (True, 1, 2)
+    other.restore(again)
+    pool.restore("a", again)
+    answers = [one.push(" is", end=True) for one in (stream, other)] + [pool.push_one("a", " is", True)]
+    assert len({repr(answer.as_dict()) for answer in answers}) == 1
+    assert stream.state == other.state == pool.state("a")
+    assert stream.state.arrays["talk.steps"][0] == 2
 
 
 def test_states_without_such_an_array_have_the_bytes_of_version_1() -> None:
