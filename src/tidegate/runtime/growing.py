@@ -74,9 +74,9 @@ class GrowingArray:
         """Return how many rows a block, uint8 [state_bytes] or its beginning, says that there are."""
         return read_step_count(block, self.count_at)
 
-    def count_each(self, blocks: Bytes) -> npt.NDArray[np.int64]:
-        """Return how many rows each of n blocks says that there are, int64 [n]."""
-        counts: npt.NDArray[np.int64] = blocks[:, self.count_at : self.count_at + 8].view(np.int64)[:, 0]
+    def count_each(self, blocks: Bytes, rows: npt.NDArray[np.int64] | slice = slice(None)) -> npt.NDArray[np.int64]:
+        """Return how many rows each of these n rows of blocks, by default of all, says that there are: int64 [n]."""
+        counts: npt.NDArray[np.int64] = blocks[rows, self.count_at : self.count_at + 8].view(np.int64)[:, 0]
         return counts
 
     def append(self, block: Bytes, rows: npt.NDArray[Any], count: int) -> Bytes:

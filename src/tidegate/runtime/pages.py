@@ -42,14 +42,9 @@ class Pages:
         self.last: Indices = np.zeros(0, np.int64)  # of each stream
         self.before: Indices = np.zeros(FIRST_PAGES, np.int64)  # of each page
         self.store: Array = np.zeros((FIRST_PAGES, self.rows, array.size), array.dtype)
-        self.free: list[int] = []  # pages below it that no stream has
         self.fresh = 1  # from here on, no page was ever used
+        self.free: list[int] = []  # the pages below it that no stream has
         self.given_up: list[int] = []  # by the change that goes on
-
-    @property
-    def page_bytes(self) -> int:
-        """How many bytes a page takes."""
-        return self.rows * self.array.row_bytes
 
     def make_room(self, old: int, size: int) -> None:
         """Make room for so many streams; the first `old` stay as they are, the others have nothing."""
@@ -64,9 +59,8 @@ class Pages:
         values: [n, *shape]. There must be room.
         """
         n, values = len(streams), values.reshape(len(streams), self.array.size)
-        if not n or (streams == streams[0]).all():  # at once, as a push into one stream waits for it
-            if n:
-                self.append(int(streams[0]), int(counts[0]), values)
+        if n and (streams == streams[0]).all():  # at once, as a push into one stream waits for it
+            self.append(int(streams[0]), int(counts[0]), values)
             return counts + np.arange(n)
         order = np.argsort(streams, kind="stable")
         own, values = streams[order], values[order]
@@ -75,7 +69,7 @@ class Pages:
         opens = places % self.rows == 0
         taken = np.cumsum(opens)  # how many pages are new, up to each row
         taken_before = (taken - opens)[first]  # by the streams before
-        pages = self._take(int(taken[-1]))
+        pages = self._take(int(opens.sum()))
         page = np.where(taken > taken_before, pages[taken], self.last[own])  # of each row
         new = np.flatnonzero(opens)
         self.before[pages[1:]] = np.where(
@@ -89,19 +83,17 @@ class Pages:
 
     def append(self, stream: int, count: int, values: Array) -> None:
         """Append rows [T, ...] to one stream, behind the `count` that it has."""
-        at, page = 0, self.last.item(stream)
-        while at < len(values):
-            start = (count + at) % self.rows
-            part = values[at : at + self.rows - start].reshape(-1, self.array.size)
-            if not start:
-                before, page = page, self._take(1).item(1)
-                self.before[page] = before
-            self.store[page, start : start + len(part)] = part
-            at += len(part)
+        values, page, at = values.reshape(len(values), self.array.size), self.last.item(stream), -count % self.rows
+        if at:  # what is left of its last page
+            self.store[page, self.rows - at : self.rows - at + len(values)] = values[:at]
+        for new in self._take(max(0, -(-(len(values) - at) // self.rows)))[1:].tolist():
+            part = values[at : at + self.rows]
+            self.store[new, : len(part)] = part
+            self.before[new], page, at = page, new, at + len(part)
         self.last[stream] = page
 
     def give_up(self, streams: Indices) -> None:
-        """Leave these streams [n] without rows."""
+        """Leave these different streams [n] without rows."""
         if len(streams) == 1:  # at once, as every end of a message does
             page = self.last.item(streams[0])
             while page:
@@ -127,12 +119,11 @@ class Pages:
         is_free[used] = is_free[0] = False
         self.free, self.fresh = np.flatnonzero(is_free).tolist(), len(is_free)
 
-    def fill(self, counts: Indices, values: Array) -> None:
-        """Take over the rows of n streams, which are all. counts: of each [n]. values: as `collect` gives them."""
-        ends = self._count_pages(counts)
-        number = int(ends[-1]) if len(ends) else 0
+    def fill(self, counts: Indices, copied: Array) -> None:
+        """Take over the rows of n streams, which are all. counts: of each [n]. copied: pages, as `copy` gives them."""
+        ends, number = self._count_pages(counts), len(copied)
         self._grow(number + 1)
-        self.store[1 : number + 1][self._find_rows(counts, ends)] = values.reshape(len(values), self.array.size)
+        self.store[1 : number + 1] = copied
         self.before[1 : number + 1] = np.arange(number)
         self.before[np.append(0, ends)[: len(ends)][counts > 0] + 1] = 0  # of the first page of each stream
         self.last = np.where(counts > 0, ends, 0)
@@ -148,24 +139,25 @@ class Pages:
         starts = self.rows * np.append(0, ends)[: len(ends)]
         return [numbers[at : at + count] for at, count in zip(starts.tolist(), counts.tolist(), strict=True)]
 
-    def collect(self, last: Indices, counts: Indices) -> Array:
-        """Return the rows of n streams, one after another: [sum of counts, *shape]. last: their last pages [n]."""
+    def copy(self, last: Indices, counts: Indices) -> Array:
+        """Return a copy of the pages of n streams, one after another, with zeros behind the rows that there are.
+
+        last: the last pages of the streams [n]. counts: of their rows [n].
+        """
         ends = self._count_pages(counts)
         pages = self._list_pages(last, ends)
-        return self.store[pages][self._find_rows(counts, ends)].reshape(-1, *self.array.shape)
+        copied, some = self.store[pages], counts > 0
+        held = (counts[some] - 1) % self.rows + 1
+        rows = copied[ends[some] - 1]
+        rows[np.arange(self.rows) >= held[:, None]] = 0
+        copied[ends[some] - 1] = rows
+        return copied
 
     # ---- pages
 
     def _count_pages(self, counts: Indices) -> Indices:
         """Return how many pages rows take, of the streams up to each [n]."""
         return np.cumsum(-(-counts // self.rows))
-
-    def _find_rows(self, counts: Indices, ends: Indices) -> npt.NDArray[np.bool_]:
-        """Return which rows of the pages of some streams there are: [pages, rows of a page]."""
-        held = np.full(int(ends[-1]) if len(ends) else 0, self.rows)
-        some = counts > 0
-        held[ends[some] - 1] = (counts[some] - 1) % self.rows + 1
-        return np.arange(self.rows) < held[:, None]
 
     def _list_pages(self, last: Indices, ends: Indices) -> Indices:
         """Return the pages of n streams, in order, one stream after another. ends: as `_count_pages` gives them."""

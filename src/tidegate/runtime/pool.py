@@ -178,7 +178,8 @@ class Pool(PoolRuns):
 
     def scores(self, id: Hashable) -> Answer:
         """Return the latest answer of a stream, with a reason if it has no values yet."""
-        block, values, input_state = self._read_row(*self._keys([id]))
+        (key,) = self._keys([id])
+        block, values, input_state = self._read_row(key, bool(self._compiled.upper))
         return make_current_answer(self._compiled, block, values, input_state)
 
     @overload
@@ -249,7 +250,7 @@ class Pool(PoolRuns):
 
     def state(self, id: Hashable) -> State:
         """Return a copy of all that a stream remembers."""
-        return self._compiled.make_state(*self._read_row(*self._keys([id])))
+        return self._compiled.make_state(*self._read_row(self._keys([id])[0]))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Continue a stream from a state of this model. Raises StateError, changing nothing, for a state of another."""

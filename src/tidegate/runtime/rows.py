@@ -34,7 +34,7 @@ Indices = npt.NDArray[np.int64]
 class Content(NamedTuple):
     """All that a pool remembers of each stream: id, block, last values, input state, number and time of last use.
 
-    growing: the rows of each array that grows, of one stream after another.
+    growing: the pages of each array that grows, of one stream after another.
     """
 
     ids: list[Hashable]
@@ -233,7 +233,8 @@ class Rows:
         compiled = self._compiled
         out = np.full((len(rows), compiled.width), np.nan, np.float32)
         if compiled.kept is not None:
-            places = self._append_growing(compiled.kept, rows, steps)
+            before = compiled.kept.count_each(self._blocks, rows)
+            places = self._append_growing(compiled.kept, rows, before, steps)
             self._blocks[rows, :8] = (places[:, None] + 1).view(np.uint8)  # the last of a row that occurs twice stays
             return out
         counts = dict(zip(rows.tolist(), self._blocks[rows, :8].view(np.int64)[:, 0].tolist(), strict=True))
@@ -281,17 +282,18 @@ class Rows:
         """Return the pages of an array that grows."""
         return next(pages for pages in self._pages if pages.array is array)
 
-    def _append_growing(self, array: GrowingArray, rows: Indices, values: npt.NDArray[Any]) -> Indices:
-        """Append a row of an array to each of these rows [n] of the pool, before it is counted; one may occur twice.
+    def _append_growing(self, array: GrowingArray, rows: Indices, counts: Indices, values: npt.NDArray[Any]) -> Indices:
+        """Append a row of an array to each of these rows [n] of the pool; one may occur several times, in order.
 
-        values: [n, *shape]. Returns which row of the array each became [n].
+        counts: how many each had before all of them [n]. values: [n, *shape]. Counting them is up to the caller.
+        Returns which row of the array each became [n].
         """
-        return self._find_pages(array).append_each(rows, array.count_each(self._blocks[rows]), values)
+        return self._find_pages(array).append_each(rows, counts, values)
 
     def _read_growing(self, array: GrowingArray, rows: Indices) -> list[npt.NDArray[Any]]:
         """Return the rows of an array that each of these rows [n] of the pool has, n of [count, *shape]."""
         pages = self._find_pages(array)
-        return pages.read_each(pages.last[rows], array.count_each(self._blocks[rows]))
+        return pages.read_each(pages.last[rows], array.count_each(self._blocks, rows))
 
     def _join_block(self, block: Bytes, last_pages: list[Indices]) -> Bytes:
         """Return the whole block of a stream, uint8 [state_bytes]. last_pages: of each array that grows [1]."""
@@ -314,8 +316,11 @@ class Rows:
                 return rows
         return self._rows
 
-    def _read_row(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
-        """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id."""
+    def _read_row(self, id: Hashable, is_whole: bool = True) -> tuple[Bytes, Floats, Any]:
+        """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id.
+
+        is_whole: with the arrays that grow.
+        """
         while True:
             mark, row, content = self._mark, self._rows.get(id), None
             undo = mark if isinstance(mark, UndoRecord) else None
@@ -325,7 +330,7 @@ class Rows:
                 last_pages = [pages.last[row : row + 1].copy() for pages in self._pages]
                 found = self._blocks[row].copy(), self._outputs[row].copy(), last_pages, self._input_states[row]
                 block, output, last_pages, input_state = undo.read_old(row, found) if undo else found
-                content = self._join_block(block, last_pages), output, input_state
+                content = self._join_block(block, last_pages) if is_whole else block, output, input_state
             if self._mark is mark:
                 break
         if content is None:
@@ -345,7 +350,7 @@ class Rows:
             rows = list(row_by_id.values())
             blocks, outputs = blocks[rows], outputs[rows]
             pairs = zip(self._pages, last_pages, strict=True)
-            growing = [pages.collect(last[rows], pages.array.count_each(blocks)) for pages, last in pairs]
+            growing = [pages.copy(last[rows], pages.array.count_each(blocks)) for pages, last in pairs]
             if self._mark is mark:
                 states = [input_states[row] for row in rows]
                 return Content(list(row_by_id), blocks, outputs, growing, states, uses[rows], times[rows])

@@ -74,7 +74,7 @@ class State:
 
     @property
     def schema(self) -> list[dict[str, Any]]:
-        """Name, dtype, shape and offset of each array."""
+        """Name, dtype, shape and offset of each array, and where its rows are counted if it grows."""
         return self._schema
 
     @property
