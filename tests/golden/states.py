@@ -29,6 +29,14 @@ PUSHES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         ],
         [{"x": [4, 5], "sides": {"speaker": "ann"}}, {"x": [6], "end": "conversation"}],
     ),
+    "reply": (
+        [
+            {"x": [1, 2, 3], "end": True, "sides": {"speaker": "ann"}},
+            {"x": [8, 0, 7], "end": True, "sides": {"speaker": "bo"}},
+            {"x": [4, 5], "sides": {"speaker": "ann"}},
+        ],
+        [{"x": [6, 6], "end": True}, {"x": [3], "sides": {"speaker": "bo"}, "end": "conversation"}],
+    ),
 }
 
 

@@ -128,6 +128,9 @@ def split_driven(document: Document, name: str, entry: DrivenEntry) -> Document:
     if isinstance(reads := decoder.get("reads"), str) and reads.startswith(f"{name}."):
         decoder["reads"] = GRAPH + reads[len(name) :]
     used = {node.get("tape") for node in nodes}
+    outputs = {key: dict(of) for key, of in document["outputs"].items() if of.get("from") == entry.decoder}
+    if not outputs:
+        raise ModelFileError(f"decoders.{entry.decoder}: 0 outputs read it by their key 'from'; expected one")
     fed = document["inputs"][entry.feeds]
     check_object(f"inputs.{entry.feeds}", fed)
     return {
@@ -135,7 +138,7 @@ def split_driven(document: Document, name: str, entry: DrivenEntry) -> Document:
         "task": document["task"],
         "inputs": {INPUT: {key: value for key, value in fed.items() if key != "clock"}},
         "graphs": {GRAPH: {"clock": INPUT, "nodes": nodes}},
-        "outputs": {key: dict(of) for key, of in document["outputs"].items() if of.get("from") == entry.decoder},
+        "outputs": outputs,
         "decoders": {entry.decoder: decoder},
         "tapes": {key: tape for key, tape in document["tapes"].items() if key in used},
         "state": None,
