@@ -15,6 +15,7 @@ from ..outputs.base import Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
 from .conversations import answer_conversations, predict_conversations, read_conversations, regroup
+from .driven import Writing
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
@@ -89,7 +90,12 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial) - self.kept_bytes - self.model.state_bytes
+        return self._compiled.fixed_bytes - self.model.state_bytes
+
+    @property
+    def attended_bytes(self) -> int:
+        """The most bytes that a stream keeps of steps, as graphs that decoders drive attend to them."""
+        return sum(memory.array.end - memory.array.offset for memory in self._compiled.memories)
 
     @property
     def kept_bytes(self) -> int:
@@ -108,7 +114,8 @@ class Predictor:
         In a model of several graphs, their layers are counted one after another.
         """
         found, start = list[int](), 0
-        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper)):
+        driven = (graph.compiled for graph in self._compiled.driven.values())
+        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper), *driven):
             found += [start + i for i in compiled.runner.fused_layers]
             start += len(compiled.model.first.layers)
         return found
@@ -175,6 +182,7 @@ class Predictor:
         if compiled.upper:
             return answer_conversations(compiled, read_conversations(compiled, "answers", rows, times, series))
         inputs = read_inputs(compiled, "answers", rows, times, series)
+        writings = {name: Writing(graph) for name, graph in compiled.driven.items()}
         nothing = np.zeros(compiled.width, np.float32), None, compiled.initial, None
         results = dict[int, tuple[Any, ...]]()
         for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
@@ -183,7 +191,8 @@ class Predictor:
         found = []
         for i, (steps, state) in enumerate(inputs):
             value, every, block, scaling = results.get(i, nothing)
-            found.append(make_answer(compiled, value, steps.number, state, block, True, scaling, every))
+            number = steps.number
+            found.append(make_answer(compiled, value, number, state, block, True, scaling, every, writings=writings))
         return found
 
     def classify(

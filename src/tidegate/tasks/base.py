@@ -37,7 +37,8 @@ class Batch:
     targets, otherwise one a row. mask: of an output which of its targets count, bool [M] or [M, ...]; without an entry
     all do. inner: of a model with several graphs, for each but the last one, the innermost first, the number of steps
     of each of its rows: those of a message, where `lengths` has the messages of a conversation. The inputs have as many
-    steps as their graphs.
+    steps as their graphs. written: of each graph that a decoder drives, by name, how many steps it makes for each row
+    of the first graph, int64, at least 1; what is fed back to it is an input whose steps come from the targets.
     """
 
     inputs: dict[str, Array]
@@ -46,6 +47,7 @@ class Batch:
     target_lengths: dict[str, Indices] = field(default_factory=dict)
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     inner: tuple[Indices, ...] = ()
+    written: dict[str, Indices] = field(default_factory=dict)
 
     def count_targets(self, name: str) -> Indices:
         """Return the number of targets of each row of an output, int64 [B].
@@ -151,11 +153,12 @@ class Problem:
     options: complete, with every default that depends on the data decided. rows: the data. train_rows, valid_rows:
     indices of the training rows, and of the held-out rows that select the weights. inputs, outputs, decoders: their
     entries in the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the
-    graph. graphs: of a model with several, all by name, the innermost first; `layers` are then those of the last one,
-    which the outputs read. metric: the figure of `measure` that selects the weights; lower: whether less of it is
-    better. summaries: for each source, how it was read. notes: for each source, sentences about its rows. initial:
-    initial weights that the data determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of
-    each row's group; None: each is by itself. provenance: further entries of the provenance.
+    graph. graphs: of a model with several, all by name, the innermost first, and perhaps one that a decoder drives;
+    `layers` are then those of the last one, which the outputs read. metric: the figure of `measure` that selects
+    the weights; lower: whether less of it is better. summaries: for each source, how it was read. notes: for each
+    source, sentences about its rows. initial: initial weights that the data determine. rows_per_epoch: drawn anew
+    for each epoch; None: all. groups: the number of each row's group; None: each is by itself. provenance: further
+    entries of the provenance.
     """
 
     options: Any
