@@ -43,9 +43,12 @@ class Found(NamedTuple):
 
 
 def read_conversations(
-    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None
+    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None, first: int = 0
 ) -> list[Conversation]:
-    """Read whole conversations. verb: what the user called, for messages. Raises DataError naming the message."""
+    """Read whole conversations. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the message.
+    """
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of {compiled.levels[-1]}s; put the text in a list")
     if times is not None:
@@ -55,8 +58,8 @@ def read_conversations(
     found = list[Conversation]()
     for i, row in enumerate(rows):
         is_single = is_message(row)
-        messages = [row] if is_single else list_messages(row, f"{compiled.levels[-1]} {i}")
-        place = f"{compiled.source.noun} {i}" if is_single else f"{compiled.levels[-1]} {i}"
+        place = f"{compiled.source.noun if is_single else compiled.levels[-1]} {first + i}"
+        messages = [row] if is_single else list_messages(row, place)
         found.append(
             Conversation(read_messages(compiled, messages, place, None if series is None else series[i]), is_single)
         )

@@ -33,9 +33,17 @@ class Results(NamedTuple):
 
 
 def read_inputs(
-    compiled: CompiledModel, verb: str, rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None
+    compiled: CompiledModel,
+    verb: str,
+    rows: Any,
+    times: Sequence[Any] | None,
+    series: Sequence[str] | None,
+    first: int = 0,
 ) -> list[WholeInput]:
-    """Read whole inputs. verb: what the user called, for messages. Raises DataError naming the input."""
+    """Read whole inputs. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the input.
+    """
     source = compiled.source
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of texts; put the text in a list")
@@ -44,7 +52,7 @@ def read_inputs(
         for row, time, name in zip_inputs(rows, times, series):
             inputs.append(source.read_whole(row, time, name))
     except DataError as error:
-        raise DataError(f"{source.noun} {len(inputs)}: {error}") from error
+        raise DataError(f"{source.noun} {first + len(inputs)}: {error}") from error
     return inputs
 
 
