@@ -93,7 +93,12 @@ def read_messages(compiled: CompiledModel, messages: list[Any], place: str, seri
     state, counts = reader.start(series), [0] * (1 + len(compiled.upper))
     for m, message in enumerate(messages):
         try:
-            x, sides = message if is_message(message) and isinstance(message, tuple) else (message, None)
+            if isinstance(message, tuple) and not is_message(message):
+                raise DataError(
+                    f"a tuple of {len(message)} was given; expected a message, or a pair of a message and a dict of "
+                    "its side inputs"
+                )
+            x, sides = message if isinstance(message, tuple) else (message, None)
             steps, state = reader.push(x, reader.take(state, sides), None, True)
             ended = len(compiled.levels) if m + 1 == len(messages) else 1
             plan = reader.plan(state, [steps.number, *counts[1:]], ended)
