@@ -192,6 +192,6 @@ class NearestPredictions:
             digits = max((len(f"{one.number:,}") for one in near), default=0)
             for one in near:
                 place = f"{self.corpus.unit} {one.number:<{digits},}" if self.corpus.noun != self.corpus.unit else ""
-                start = f"  {one.similarity:6.3f}  {place}  " if place else f"  {one.similarity:6.3f}  "
+                start = f"  {one.similarity:7.4f}  {place}  " if place else f"  {one.similarity:7.4f}  "
                 room = min(MAX_NAME, (width or TERMINAL) - len(start) - 1)
                 yield f"{start}{shorten(one.name, max(room, 8))}".rstrip()

@@ -151,7 +151,7 @@ def test_series_have_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert all(one["series"] == f"s{one['row'] - 1}" for one in record["nearest"])
         assert record["nearest"][0]["similarity"] == 1.0
     shown, _ = run(model, file, "--nearest", "2", file, capsys=capsys)
-    assert shown.splitlines()[1].split()[:2][0] == "1.000"
+    assert shown.splitlines()[1].split()[0] == "1.0000"
     _, err = run(model, file, "--nearest", "2", file, "--text", "x", capsys=capsys, code=2)
     assert "--text is for messages, but this model takes series" in err
 
