@@ -89,6 +89,26 @@ def is_shown(printed: list[str], shown: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(NUMBER.sub("#", line) + "\n" for line in printed)) is not None
 
 
+def check_encode(names: dict[str, Any], folder: Path) -> None:
+    """Check what the page says in words and comments about its Python code."""
+    assert names["answer"]["label"].label == "lost card"
+    assert len({*zip(names["intents"], names["groups"].tolist(), strict=True)}) == 4
+    assert names["corpus"][names["found"].rows[0][0]] == "how much money is on my balance"
+    assert names["model"].predict(["hello, i lost my bank card"]) == ["lost card"]
+    assert names["last"].tobytes() == names["encoder"].vectors(["i lost my card"]).tobytes()
+
+
+def check_conversations(names: dict[str, Any], folder: Path) -> None:
+    """Check what the page says in words and comments about its Python code."""
+    assert names["predictor"].classify([names["talk"]]) == [["question", "answer"]]
+    assert names["answer"].label == "answer"
+    assert len((folder / "acts.csv").read_text("utf-8").splitlines()) == 241
+    assert len((folder / "a.state").read_bytes()) < 3000
+
+
+CHECKS = {"encode.md": check_encode, "conversations.md": check_conversations}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_runs_from_top_to_bottom(
@@ -105,7 +125,8 @@ def test_a_page_runs_from_top_to_bottom(
             for command in block:
                 run_command(command, tidegate, tmp_path)
                 ran += 1
-    assert ran >= 7
+    assert ran >= 6
+    CHECKS[name](names, tmp_path)
 
 
 def test_a_page_that_shows_something_else_is_caught() -> None:
