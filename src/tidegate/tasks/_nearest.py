@@ -135,7 +135,7 @@ class NearestPredictions:
         if usable < total:
             first = self.corpus.numbers[int(np.flatnonzero(~self.found.usable)[0])]
             rows, are = format_count(total - usable, "row"), "is" if total - usable == 1 else "are"
-            such = f"{'such as ' if total - usable > 1 else ''}{self.corpus.unit} {first:,}"
+            such = f"{'such as ' if total - usable > 1 else ''}{self.corpus.unit} {first}"
             said.append(f"{self.corpus.path}: {rows} of {total:,} without a vector {are} left out, {such}")
         if usable < self.count:
             said.append(
@@ -189,9 +189,9 @@ class NearestPredictions:
         """Yield the line of each input and below it those of its neighbours."""
         for line, near in zip(self.predicted.format(width, unicode), self.neighbours(), strict=True):
             yield line
-            digits = max((len(f"{one.number:,}") for one in near), default=0)
+            digits = max((len(str(one.number)) for one in near), default=0)
             for one in near:
-                place = f"{self.corpus.unit} {one.number:<{digits},}" if self.corpus.noun != self.corpus.unit else ""
+                place = f"{self.corpus.unit} {one.number:<{digits}}" if self.corpus.noun != self.corpus.unit else ""
                 start = f"  {one.similarity:7.4f}  {place}  " if place else f"  {one.similarity:7.4f}  "
                 room = min(MAX_NAME, (width or TERMINAL) - len(start) - 1)
                 yield f"{start}{shorten(one.name, max(room, 8))}".rstrip()
