@@ -44,9 +44,12 @@ class Found(NamedTuple):
 
 
 def read_conversations(
-    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None
+    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None, first: int = 0
 ) -> list[Conversation]:
-    """Read whole conversations. verb: what the user called, for messages. Raises DataError naming the message."""
+    """Read whole conversations. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the message.
+    """
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of {compiled.levels[-1]}s; put the text in a list")
     if times is not None:
@@ -56,8 +59,8 @@ def read_conversations(
     found = list[Conversation]()
     for i, row in enumerate(rows):
         is_single = is_message(row)
-        messages = [row] if is_single else list_messages(row, f"{compiled.levels[-1]} {i}")
-        place = f"{compiled.source.noun} {i}" if is_single else f"{compiled.levels[-1]} {i}"
+        place = f"{compiled.source.noun if is_single else compiled.levels[-1]} {first + i}"
+        messages = [row] if is_single else list_messages(row, place)
         found.append(
             Conversation(read_messages(compiled, messages, place, None if series is None else series[i]), is_single)
         )
@@ -91,7 +94,12 @@ def read_messages(compiled: CompiledModel, messages: list[Any], place: str, seri
     state, counts = reader.start(series), [0] * (1 + len(compiled.upper))
     for m, message in enumerate(messages):
         try:
-            x, sides = message if is_message(message) and isinstance(message, tuple) else (message, None)
+            if isinstance(message, tuple) and not is_message(message):
+                raise DataError(
+                    f"a tuple of {len(message)} was given; expected a message, or a pair of a message and a dict of "
+                    "its side inputs"
+                )
+            x, sides = message if isinstance(message, tuple) else (message, None)
             steps, state = reader.push(x, reader.take(state, sides), None, True)
             ended = len(compiled.levels) if m + 1 == len(messages) else 1
             require_attended(compiled, steps)

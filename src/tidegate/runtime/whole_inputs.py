@@ -34,9 +34,17 @@ class Results(NamedTuple):
 
 
 def read_inputs(
-    compiled: CompiledModel, verb: str, rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None
+    compiled: CompiledModel,
+    verb: str,
+    rows: Any,
+    times: Sequence[Any] | None,
+    series: Sequence[str] | None,
+    first: int = 0,
 ) -> list[WholeInput]:
-    """Read whole inputs. verb: what the user called, for messages. Raises DataError naming the input."""
+    """Read whole inputs. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the input.
+    """
     source = compiled.source
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of texts; put the text in a list")
@@ -47,7 +55,7 @@ def read_inputs(
             require_attended(compiled, one[0])
             inputs.append(one)
     except DataError as error:
-        raise DataError(f"{source.noun} {len(inputs)}: {error}") from error
+        raise DataError(f"{source.noun} {first + len(inputs)}: {error}") from error
     return inputs
 
 

@@ -270,7 +270,9 @@ class Flag:
     """A flag that a task adds to a command, `name` in Python and --name there.
 
     subject: what it is for, in words, such as "labels" or "forecasters". kind: the type of its value; bool for a flag
-    without one. file: its value is a path. old_name: its name in older versions. The value is None unless it is typed.
+    without one. file: its value is a path. counted: it is a number from 1, called `metavar`, and a path that is read.
+    remedy: what to do where a model has no use for it. old_name: its name in older versions. The value is None unless
+    it is typed.
     """
 
     name: str
@@ -280,6 +282,8 @@ class Flag:
     kind: type = str
     choices: tuple[str, ...] | None = None
     file: bool = False
+    counted: bool = False
+    remedy: str = "leave it out"
     old_name: str = ""
 
 
@@ -321,8 +325,8 @@ class Question:
 class Predicted(Protocol):
     """What `predict` of a task returns.
 
-    columns: of the table that --out writes, each with the type of its cells, str or float. warnings, notes: sentences
-    for stderr, before and after the predictions.
+    columns: of the table that --out writes, each with the type of its cells, str, int or float. warnings, notes:
+    sentences for stderr, before and after the predictions.
     """
 
     columns: dict[str, type]
