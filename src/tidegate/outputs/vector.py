@@ -47,6 +47,7 @@ class VectorOutput(Output):
 
     kind = "vector"
     at = "end"
+    encodes = True
 
     def describe(self) -> list[tuple[str, str]]:
         return [(self.name, f"{self.width} numbers")]

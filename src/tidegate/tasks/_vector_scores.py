@@ -154,7 +154,7 @@ def score_pairs(predictor: Any, source: Table, options: Any) -> dict[str, Any]:
 
 def answer_rows(predictor: Any, source: Table, options: Any) -> list[Any]:
     """Return the answer about each row of a table."""
-    answers: list[Any] = classify.reader_of(predictor.model).answer_rows(predictor, source, options)
+    answers: list[Any] = classify.reader_of(predictor.model).answer_rows(predictor.answers, source, options)
     return answers
 
 

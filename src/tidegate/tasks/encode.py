@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
-from . import _pairs, _unlabelled, _vector_scores, classify
+from . import _nearest, _pairs, _unlabelled, _vector_scores, classify
 from ._label_predictions import LabelPredictions
 from ._options import option, restore_options
 from ._vector_predictions import PlainVectors, stack_vectors
@@ -36,7 +36,14 @@ PREDICTED = (
 )
 PREDICT_FLAGS = (
     *classify.PREDICT_FLAGS,
-    Flag("vectors", "write the vectors to a .npy file, float32, a row for each input", "vectors", file=True),
+    Flag(
+        "vectors",
+        "write the vectors to a .npy file, float32, a row for each input",
+        "vectors",
+        file=True,
+        remedy=_nearest.FLAG.remedy,
+    ),
+    _nearest.FLAG,
 )
 report = classify.report
 
@@ -119,7 +126,16 @@ class VectorPredictions(LabelPredictions):
         return stack_vectors(self.answers, self.width)
 
 
-def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions | PlainVectors:
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Any:
+    """Give the vectors of messages or series, and their labels if the model gives some; with --nearest, also their
+    nearest rows of a corpus.
+
+    Raises DataError, OptionError.
+    """
+    return _nearest.predict(give_vectors, Options, predictor, question, flags)
+
+
+def give_vectors(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions | PlainVectors:
     """Give the vectors of messages or series, and their labels if they have any. Raises DataError, OptionError."""
     if not predictor.model.labels:
         return predict_vectors(predictor, question, flags)
