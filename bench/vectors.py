@@ -269,7 +269,7 @@ def format_results(results: dict[str, Any]) -> str:
 OF_TEXTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "labels": encoded({"label": "label"}),
     "no labels": encoded({}),
-    "no labels, --own-words 1": encoded({"own_words": 1.0}),
+    "no labels, --own-words 0": encoded({"own_words": 0.0}),
     "tf-idf": tfidf(),
     "tf-idf and SVD": tfidf(SIZE),
 }

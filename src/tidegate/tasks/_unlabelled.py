@@ -26,6 +26,7 @@ from .base import Indices, Rows
 
 USUAL: Final = "label"  # the column that a user may have meant to be used
 FOR_LABELS: Final = {"label_separator": None, "smoothing": None, "prefix": None, "class_weights": "none"}
+OWN_WORDS: Final = 1.0  # the weight of a text's own words, unless the user gives one
 LEAST_SINGLE: Final = 20  # texts that occur once, for those alone to be held out
 MEASURED_ROWS: Final = 256  # rows whose targets are looked at together
 
@@ -55,7 +56,7 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Source:
     used. Raises DataError, OptionError.
     """
     if classify.find_input(source, options) is _classified_series:
-        if options.own_words:
+        if options.own_words is not None:
             raise OptionError("own_words is for texts, and these data are series; leave --own-words out")
         return read_collection(source, options, columns)
     if isinstance(source, Table):
@@ -112,6 +113,8 @@ def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:
     if isinstance(valid, Collection):
         valid, cut = cut_series(valid, options.window)
         skipped_valid += cut
+    if kind is _classified_texts and options.own_words is None:
+        options = replace(options, own_words=OWN_WORDS)
     kinds = np.zeros(len(source) + (0 if valid is None else len(valid)), np.int64)
     if kind is _classified_texts and options.group is None and isinstance(source, Table):
         kinds[: len(source)] = number_repeated(_messages.tokenize_rows(source, options))

@@ -60,9 +60,10 @@ class Options(classify.Options):
     pairs: str | None = option(
         None, "column of partners: each text and its partner get vectors near each other", metavar="COLUMN"
     )
-    own_words: float = option(
-        0.0,
-        "without labels, weight of the loss by which the vector at the end of a text also gives back words of the text",
+    own_words: float | None = option(
+        None,
+        "without labels, weight of the loss by which the vector at the end of a text also gives back words of it; "
+        "default: 1",
         least=0.0,
         most=100.0,
     )
@@ -76,7 +77,7 @@ class Options(classify.Options):
                 "so leave one of them out"
             )
         for name in ("label", "pairs", "conversation"):
-            if self.own_words and getattr(self, name) is not None:
+            if self.own_words is not None and getattr(self, name) is not None:
                 raise OptionError(
                     f"own_words is for single texts without labels or pairs, and {name} is given; leave one of them out"
                 )

@@ -115,7 +115,7 @@ class EncodeOptions(TypedDict, total=False):
     prefix: float | None
     class_weights: str
     pairs: str | None
-    own_words: float
+    own_words: float | None
     size: int
 
 class ForecastOptions(TypedDict, total=False):

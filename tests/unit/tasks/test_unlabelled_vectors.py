@@ -23,7 +23,15 @@ from tidegate.tasks._next_words import words_of_next
 from tidegate.train import checkpoint
 from tidegate.train.job import TrainingJob, fit
 
-SMALL: dict[str, Any] = {"hidden": 16, "size": 8, "epochs": 12, "rate": 0.02, "drop_embed": 0.0, "drop_pool": 0.0}
+SMALL: dict[str, Any] = {
+    "hidden": 16,
+    "size": 8,
+    "epochs": 12,
+    "rate": 0.02,
+    "drop_embed": 0.0,
+    "drop_pool": 0.0,
+    "own_words": 0.0,
+}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
 LINES = ["one two three four five", "five four three two one", "red green blue red green", "tea milk tea milk tea"]
 
@@ -265,6 +273,7 @@ def test_the_last_vector_gives_back_words_of_its_text(tmp_path: Path) -> None:
         vectors = {"vector": torch.ones(sum(one.lengths), 4)}
         return float(made.loss(vectors, one, tensors, np.random.default_rng(0)))
 
+    assert encode.prepare(source, None, encode.Options(hidden=4, size=4)).options.own_words == 1.0
     following, both, mostly = loss(0.0), loss(1.0), loss(99.0)
     assert both == pytest.approx((following + 2 * both - following) / 2)
     assert mostly == pytest.approx((following + 99 * (2 * both - following)) / 100, rel=1e-4)
