@@ -18,7 +18,14 @@ from typing import Any
 from tables import FORMATS, REDUCES, TABLES, Record, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/benchmarks.md", "docs/conversations.md", "docs/speed.md", "docs/comparisons.md")
+PAGES = (
+    "README.md",
+    "docs/benchmarks.md",
+    "docs/conversations.md",
+    "docs/speed.md",
+    "docs/comparisons.md",
+    "docs/encode.md",
+)
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 

@@ -282,6 +282,12 @@ TABLES = {
         "weighted F1 = weighted_f1 percent mean | log loss = log_loss .3f mean | "
         "CPU seconds a fit = cpu_seconds .0f mean",
     ),
+    "vectors": Table(
+        "vectors",
+        "runs",
+        "set = set | way = vectors from",
+        "nearest is right = accuracy percent | numbers = numbers , | CPU seconds a fit = cpu_seconds .0f",
+    ),
     "forecast": Table(
         "forecast",
         "rows",

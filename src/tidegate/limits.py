@@ -26,4 +26,6 @@ MAX_QUANTILES: Final = 99
 MAX_OUTPUTS: Final = 64
 MAX_LOOK_AHEAD: Final = 4096
 MAX_BASELINES: Final = 16
+MAX_SCORING_TENSORS: Final = 16  # of what only `score` reads
+MAX_SCORING_BYTES: Final = 64 << 20
 MAX_BASELINE_BYTES: Final = 4 << 20  # of the tensors of all baselines of a model

@@ -14,24 +14,29 @@ LONGEST_LABEL = 60
 IDEOGRAPHS = "\u2e80"  # from this character on, a few of them without spaces can be a sentence
 
 
-def suggest_columns(source: Any, names: Sequence[str], text: str, label: str) -> str:
+def suggest_columns(source: Any, names: Sequence[str], text: str, label: str | None) -> str:
     """Suggest the only column that looks like text and the only one that looks like a label; "" if it is not one each.
 
     Args:
         source: as in `table.read_table`.
         names: its columns; those that cannot be read are skipped.
-        text, label: the requested columns; one that exists keeps its role.
+        text, label: the requested columns; one that exists keeps its role. None: no labels are wanted.
     """
     return describe_candidates(read_columns(source, names), text, label)
 
 
-def suggest_series(source: Any, names: Sequence[str], label: str) -> str:
+def suggest_series(source: Any, names: Sequence[str], label: str | None) -> str:
     """Suggest to read series if a table holds mostly numbers and no text; "" otherwise."""
     columns = {name: table for table in read_columns(source, names) for name in table.columns if name != label}
     numeric = [name for name, table in columns.items() if looks_like_numbers(table, name)]
     if 2 * len(numeric) <= len(columns) or any(looks_like_text(table, name) for name, table in columns.items()):
         return ""
     shown = ", ".join(map(repr, numeric[:3])) + (", ..." if len(numeric) > 3 else "")
+    if label is None:  # the rows of a table without labels are steps, unless the user says otherwise
+        return (
+            f"{shown} hold numbers: if each row is one step, add --input series, and --id with the column that "
+            "identifies the series if there are several; if each row is a series, add --layout rows"
+        )
     return (
         f"{shown} hold numbers: if each row is a series, add --input series; if each row is one step, add --id with "
         "the column that identifies the series"
@@ -56,7 +61,7 @@ def read_columns(source: Any, names: Sequence[str]) -> list[Table]:
         return tables
 
 
-def describe_candidates(tables: list[Table], text: str, label: str) -> str:
+def describe_candidates(tables: list[Table], text: str, label: str | None) -> str:
     """Suggest columns as `suggest_columns` does, from tables that have been read.
 
     >>> rows = {"utterance": ["hi there", "good bye", "see you", "hello you"], "category": ["a", "b", "b", "a"]}
@@ -66,6 +71,8 @@ def describe_candidates(tables: list[Table], text: str, label: str) -> str:
     columns = {name: table for table in tables for name in table.columns}
     texts = [name for name in columns if name != label and looks_like_text(columns[name], name)]
     texts = [text] if text in columns else texts
+    if label is None:
+        return f"{texts[0]!r} looks like text: use --text {quote_name(texts[0])}" if len(texts) == 1 else ""
     labels = [name for name in columns if name not in texts and looks_like_labels(columns[name], name)]
     labels = [label] if label in columns else labels
     if len(texts) != 1 or len(labels) != 1:

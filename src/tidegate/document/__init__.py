@@ -29,7 +29,7 @@ from ..outputs.base import Output
 from ..strictjson import show
 from ..tape import MAX_OPERATIONS, Tape
 from ..tensors import Array
-from . import baselines
+from . import baselines, scoring
 from .assembling import FORMAT as FORMAT
 from .assembling import KEYS
 from .assembling import assemble as assemble
@@ -65,7 +65,11 @@ from .streams import check_streams, steps_at_once
 from .streams import streams_entry as streams_entry
 from .upgrade import read_format
 
-UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
+UNHASHED: Final = (
+    "check.",
+    baselines.PREFIX,
+    scoring.PREFIX,
+)  # names of tensors that decide no output begin with one of these
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -207,10 +211,10 @@ def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: b
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
         raise ModelFileError(
-            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, and with "
-            "'baseline.' for baselines, as no output depends on them; rename it"
+            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, with 'baseline.' "
+            "for baselines, and with 'scoring.' for what only `score` reads, as no output depends on them; rename it"
         )
-    used |= baselines.check(document["provenance"], tensors)
+    used |= baselines.check(document["provenance"], tensors) | scoring.check(document["provenance"], tensors)
     counts = {"output": width, "state": count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | check_self_check(document["check"], counts, tensors))
     return Parts(tapes, layers, {INPUT: source}, outputs, decoders, {})

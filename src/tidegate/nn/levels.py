@@ -57,10 +57,6 @@ class LevelsNetwork(transforms.NotScriptable):
         for network in self.networks:
             network.load_tensors(tensors)
 
-    def decoder_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the parameters of decoders, which models of several graphs do not have."""
-        return {}
-
     def scale_scores(self, factor: float, part: tuple[int, int] | None = None, node: int | None = None) -> None:
         """Scale the scores of a node of the last graph; see `Network.scale_scores`."""
         self.last.scale_scores(factor, part, node)

@@ -76,10 +76,6 @@ class Network(transforms.NotScriptable):
         names = [name for layer in self.layers for name in layer.tensors.values()] + self.decoder_names
         return {name: self.get_parameter(parameter_name(name)) for name in names}
 
-    def decoder_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the parameters of decoders by tensor name."""
-        return {name: self.get_parameter(parameter_name(name)) for name in self.decoder_names}
-
     @torch.no_grad()
     def scale_scores(self, factor: float, part: tuple[int, int] | None = None, node: int | None = None) -> None:
         """Multiply the weights of the dense layer that makes a node's scores, and so the logits of a softmax after it.

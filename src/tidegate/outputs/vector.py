@@ -49,5 +49,8 @@ class VectorOutput(Output):
     at = "end"
     encodes = True
 
+    def describe(self) -> list[tuple[str, str]]:
+        return [(self.name, f"{self.width} numbers")]
+
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Vector:
         return Vector(None, reason) if reason or values is None else Vector(self.select(values))

@@ -21,7 +21,7 @@ from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
 from .vectors import collect_vectors
-from .whole_inputs import read_inputs, require_answers, run_inputs
+from .whole_inputs import read_inputs, require_answers, run_every_step, run_inputs
 
 
 class Predictor:
@@ -166,6 +166,14 @@ class Predictor:
         if reason := source.explain_overflow(values):
             raise DataError(reason)
         return np.asarray(output.convert(values), np.float32)
+
+    def run_layers(self, rows: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
+        """Run the layers over rows of steps, and return the numbers after every step of each: float32 [T, outputs].
+
+        rows: as the first layer takes them, past the input: int32 ids [T] or [T, ids], or float32 numbers
+        [T, features]. Of a model of several graphs, they are steps of the first one. Raises DataError naming a row.
+        """
+        return run_every_step(self._compiled, rows)
 
     def answers(
         self,

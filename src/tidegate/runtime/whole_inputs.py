@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, error_context
+from ..inputs._read import to_float32, to_token_ids
 from ..inputs.base import Input, Steps
 from .compiled_model import Bytes, CompiledModel, Floats
 from .driven import layer_keeps
@@ -134,6 +135,27 @@ def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int
         return Results(batch, out, [None] * B, blocks, None)
     out = out[compiled.look_ahead :]
     return Results(batch, out[lengths - 1, np.arange(B)], [out[:n, b] for b, n in enumerate(lengths)], blocks, None)
+
+
+def run_every_step(compiled: CompiledModel, rows: Sequence[Any]) -> list[Floats]:
+    """Run the layers over rows as the first layer takes them, and return the numbers after every step of each.
+
+    rows: int32 ids [T] or [T, ids], or float32 numbers [T, features]; T may differ, and is at least 1. Raises DataError
+    naming a row of another shape, or with an id that does not exist.
+    """
+    source, inputs = compiled.source, list[WholeInput]()
+    for i, row in enumerate(rows):
+        with error_context(f"row {i}"):
+            steps = to_token_ids(row, source.size, source.ids) if source.features is None else to_float32(row)
+            if not len(steps) or steps.shape[1:] != (source.features,) * (source.features is not None):
+                raise DataError(f"has the shape {list(np.shape(row))}; expected steps as the first layer takes them")
+        inputs.append((Steps(steps, len(steps)), None))
+    found: list[Any] = [None] * len(inputs)
+    for batch in split_batches([steps.number for steps, _ in inputs], source.features or source.ids):
+        results = run_batch(compiled, inputs, batch, True)
+        for i, values in zip(results.positions, results.all_values, strict=True):
+            found[i] = values
+    return found
 
 
 def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:

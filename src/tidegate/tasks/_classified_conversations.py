@@ -194,12 +194,12 @@ def hold_out(options: Any, source: Table, valid: Table | None, y: Targets, conve
 
 
 def add_graphs(
-    made: Prepared, inner: Builder, classes: int, output: type[Classification], vector: int
+    made: Prepared, inner: Builder, vector: int, output: type[Classification] | None, classes: int
 ) -> dict[str, GraphPlan]:
-    """Return the graphs of a classifier: the one of a message, which is there, and the one of a conversation.
+    """Return the graphs: the one of a message, which is there, and the one of a conversation.
 
     The last layer, or the one before it that gives a vector of this width, reads the message next to what the
-    recurrence over messages makes of it.
+    recurrence over messages makes of it. output, classes: see `classify.add_layers`.
     """
     node, sides = f"{INNER}.{len(inner.layers) - 1}", made.sides or {}
     outer = Builder((inner.width or 0) + sum(entry["size"] for entry in sides.values()))
@@ -207,7 +207,8 @@ def add_graphs(
     both: tuple[Source, ...] = (len(outer.layers) - 1, INPUT)
     if vector:
         outer.add("dense", both, size=vector, activation="tanh")
-    output.add_head(outer, classes, None if vector else both)
+    if output is not None:
+        output.add_head(outer, classes, None if vector else both)
     return {
         INNER: GraphPlan(MESSAGE, inner.layers),
         OUTER: GraphPlan(LEVEL, name_tensors(outer.layers, OUTER), (node, *sides)),

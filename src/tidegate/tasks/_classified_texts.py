@@ -96,6 +96,8 @@ def label_cells(source: Table, options: Any) -> _labels.Cells:
 
 def summary(source: Table, options: Any, labels: str) -> str:
     """Describe how a source and its columns are read. labels: its labels in words."""
+    if options.label is None:
+        return f"{source.describe()}; text: column {options.text!r}; {labels}"
     kind = source.kind(options.label)
     how = "" if kind == "text" else f"{kind} read as text, "
     return f"{source.describe()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"

@@ -85,9 +85,10 @@ def hold_out(
         differ = (
             f"{'series' if noun == 'series' else 'rows'} that differ{' and are of two groups' * (groups is not None)}"
         )
+        no = "no class has" if len(labels) > 1 else "there are not"
         raise DataError(
-            f"{source.path}: too few rows to hold some out: no class has two or more {differ}; add some, or give a "
-            "validation file with --valid"
+            f"{source.path}: too few rows to hold some out: {no} two or more {differ}; add some, or give a validation "
+            "file with --valid"
         )
     return replace(split_rows, notes=[warnings + split_rows.notes[0], *split_rows.notes[1:]])
 
@@ -177,7 +178,7 @@ def hold_out_share(
             )
             valid_rows = valid_rows[~repeats]
     without = np.setdiff1d(kinds, kinds[valid_rows])
-    if len(valid_rows) and len(without):
+    if len(valid_rows) and len(without) and len(names) > 1:
         shown = ", ".join(repr(names[k]) if k < len(names) else "no label" for k in without[:8])
         has, them = ("has", "it") if len(without) == 1 else ("have", "them")
         notes.append(

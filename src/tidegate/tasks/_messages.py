@@ -93,7 +93,7 @@ def read_messages(source: Any, options: TextOptions, more: Sequence[str] = ()) -
 
     more: further columns. Raises DataError; for a missing column the message suggests columns that may be meant.
     """
-    wanted = [options.text, options.label]
+    wanted = [options.text, *([] if options.label is None else [options.label])]
     try:
         return read_table(source, [*wanted, *([] if options.group is None else [options.group]), *more])
     except MissingColumn as error:

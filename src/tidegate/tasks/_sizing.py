@@ -108,3 +108,12 @@ def choose_batch_and_epochs(options: Any, cuts: list[int], segment: int) -> tupl
 def steps_per_epoch(options: Any, rows: int, batch: int) -> int:
     """Return the number of training steps in an epoch."""
     return math.ceil(rows * (1 - (options.hold_out or 0.0)) / batch)
+
+
+def default_batch_of_pairs(rows: int) -> int:
+    """Return the batch of pairs unless the user gives one: each partner is compared with the others in its batch.
+
+    >>> default_batch_of_pairs(400), default_batch_of_pairs(15000)
+    (16, 128)
+    """
+    return int(np.clip(2 ** round(math.log2(max(1, rows / 40))), 16, 128))

@@ -61,7 +61,7 @@ class Tagging(Problem):
         As for a classifier, the prefix teaches the model to give the label early.
         """
         dropout, weight = self.dropout(random), self.options.prefix
-        body, tensors = network.run(batch, dropout), network.decoder_tensors
+        body, tensors = network.run(batch, dropout), network.tensors
         if LABEL not in self.outputs or not weight:
             return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch, None, tensors)
         shorter = random.integers(1, batch.lengths + 1)
@@ -106,7 +106,7 @@ class Tagging(Problem):
     def measure(self, predictions: Predictions) -> dict[str, float]:
         """Compute the figures of held-out rows: of spans if the tags mark some, of tags, of labels, of whole rows."""
         names = [*self.outputs[TAGS]["labels"], UNSEEN]
-        output = make_output(self.outputs[TAGS], self.decoders, predictions.decoder_tensors)
+        output = make_output(self.outputs[TAGS], self.decoders, predictions.tensors)
         cuts = np.flatnonzero(np.diff(predictions.row[TAGS])) + 1
         codes = [choose_tags(output, y) for y in np.split(predictions.outputs[TAGS], cuts)]
         truth = np.split(predictions.targets[TAGS], cuts)

@@ -75,8 +75,9 @@ class Rows(Protocol):
     lengths: Indices
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
-        """Pack rows, in this order. random: given in training; what is hidden in or added to the input is drawn from
-        it.
+        """Pack rows, in this order; each may give several rows of the batch, which the loss reads together.
+
+        random: given in training; what is hidden in or added to the input is drawn from it.
         """
 
 
@@ -93,13 +94,13 @@ class Forward(Protocol):
     """A network in training, as a task sees it: it runs batches and gives each output by name.
 
     whole_window: the reason why the layers read rows as a whole, so that the start of a row is not a shorter row; "" if
-    they do not. decoder_tensors: those of the problem's decoders, by name, which are trained too.
+    they do not. tensors: all that is trained, by name: those of the layers, of the problem's decoders and of its loss.
     """
 
     whole_window: str
 
     @property
-    def decoder_tensors(self) -> Tensors:
+    def tensors(self) -> Tensors:
         """See above."""
 
     def run(self, batch: Batch, dropout: Dropout | None = None) -> Any:
@@ -119,8 +120,7 @@ class Predictions:
     """The outputs of some rows, and their targets, by output name. Only targets that count are there.
 
     outputs: float64 [n, ...], before any softmax. targets: [n, ...]. row: int64 [n], the row of each, from 0 to rows -
-    1. mask: bool [n, ...], for outputs whose targets are known in part. decoder_tensors: those of the decoders, by
-    name.
+    1. mask: bool [n, ...], for outputs whose targets are known in part. tensors: all that is trained, by name.
     """
 
     rows: int
@@ -128,7 +128,7 @@ class Predictions:
     targets: dict[str, Array]
     row: dict[str, Indices]
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
-    decoder_tensors: dict[str, Array] = field(default_factory=dict)
+    tensors: dict[str, Array] = field(default_factory=dict)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Predictions:
         """Return the predictions of some rows, bool [rows]. Rows keep their numbers."""
@@ -137,7 +137,7 @@ class Predictions:
             return {name: values[rows[self.row[name]]] for name, values in part.items()}
 
         parts = keep(self.outputs), keep(self.targets), keep(self.row), keep(self.mask)
-        return Predictions(self.rows, *parts, self.decoder_tensors)
+        return Predictions(self.rows, *parts, self.tensors)
 
 
 def calibrate_outputs(predictions: Predictions, calibration: Calibration) -> Predictions:
@@ -159,6 +159,9 @@ class Problem:
     source, sentences about its rows. initial: initial weights that the data determine. rows_per_epoch: drawn anew
     for each epoch; None: all. groups: the number of each row's group; None: each is by itself. provenance: further
     entries of the provenance.
+    loss_tensors: the first values of tensors that are trained with the layers and that the loss alone reads, by name,
+    such as the weights of a head, or a temperature; the model file does not have them. kept: the names of those that
+    it has nevertheless, as `score` measures the loss with them; no output depends on them.
     """
 
     options: Any
@@ -180,6 +183,8 @@ class Problem:
     groups: Indices | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     decoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    loss_tensors: dict[str, Array] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
     @property
     def all_layers(self) -> list[Layer]:

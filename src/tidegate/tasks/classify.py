@@ -329,7 +329,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     notes = skipped + lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", kind.NOUN)
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
-    layers, graphs = add_layers(made, len(labels), vector)
+    layers, graphs = add_layers(made, vector, output, len(labels))
     outputs, graph = {OUTPUT: make_entry(labels, layers[-1].ends_in)}, next(reversed(graphs), GRAPH)
     if graphs:
         outputs[OUTPUT]["from"] = f"{graph}.{len(layers) - 1}"
@@ -356,10 +356,13 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     )
 
 
-def add_layers(made: Prepared, classes: int, vector: int) -> tuple[list[Layer], dict[str, GraphPlan]]:
-    """Add a classifier's layers after those of its input; return them and, if there are several, its graphs by name.
+def add_layers(
+    made: Prepared, vector: int, output: type[Classification] | None = None, classes: int = 0
+) -> tuple[list[Layer], dict[str, GraphPlan]]:
+    """Add the layers after those of the input; return them and, if there are several, the graphs by name.
 
-    Of several graphs, the layers are those of the last one. vector: see `prepare`.
+    Of several graphs, the layers are those of the last one. vector: see `prepare`. output: what the last layers give of
+    so many classes; None: the vector is the last layer.
     """
     builder, options = made.builder, made.options
     if options.conv:
@@ -367,11 +370,11 @@ def add_layers(made: Prepared, classes: int, vector: int) -> tuple[list[Layer], 
     cell = options.load_cell()
     add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth, options.layer)
     builder.add("pool", over=options.pools())
-    output = find_output(options)
     if options.conversation is not None:
-        graphs = _classified_conversations.add_graphs(made, builder, classes, output, vector)
+        graphs = _classified_conversations.add_graphs(made, builder, vector, output, classes)
         return list(next(reversed(graphs.values())).layers), graphs
     if vector:
         builder.add("dense", size=vector, activation="tanh")
-    output.add_head(builder, classes)
+    if output is not None:
+        output.add_head(builder, classes)
     return builder.layers, {}

@@ -1,29 +1,39 @@
-"""Encode messages or series: a vector for each, to compare or to search."""
+"""Encode messages or series: a vector for each, to compare or to search.
+
+The vectors are learnt from labels, from pairs of texts, or without either, from what follows in each message or series.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _nearest, classify
-from ._classes import Classification
+from ..errors import OptionError
+from . import _nearest, _pairs, _unlabelled, _vector_scores, classify
 from ._label_predictions import LabelPredictions
-from ._label_report import LabelScores
-from ._options import option
-from .base import Flag, Question
+from ._options import option, restore_options
+from ._vector_predictions import PlainVectors, stack_vectors
+from .base import Flag, Problem, Question, Scored
 
 KIND = "encode"
 VERB = "gives vectors"
 EXAMPLES = """\
+  tidegate fit encode messages.csv --text message --out encoder.safetensors
+  tidegate fit encode pairs.csv --text question --pairs answer \\
+      --out encoder.safetensors
   tidegate fit encode train.csv --text message --label intent \\
       --out encoder.safetensors
   tidegate fit encode beats.csv --id beat --label kind --size 16 \\
       --out encoder.safetensors"""
-INPUTS, FILES, PREDICTED, SCORE_FLAGS = classify.INPUTS, classify.FILES, classify.PREDICTED, classify.SCORE_FLAGS
+INPUTS, FILES, SCORE_FLAGS = classify.INPUTS, classify.FILES, classify.SCORE_FLAGS
+PREDICTED = (
+    *classify.PREDICTED,
+    *((noun, name) for noun in classify.INPUTS for name in ("vector_1", "vector")),
+)
 PREDICT_FLAGS = (
     *classify.PREDICT_FLAGS,
     Flag(
@@ -35,23 +45,66 @@ PREDICT_FLAGS = (
     ),
     _nearest.FLAG,
 )
-report, read = classify.report, classify.read
+report = classify.report
 
 
 @dataclass(frozen=True)
 class Options(classify.Options):
     """The options of an encoder: those of a classifier, whose last but one layer gives the vector."""
 
+    label: str | None = option(  # type: ignore[assignment]  # a classifier has to have labels
+        None,
+        "column of labels, which the vectors then tell apart; default: none, and vectors predict what follows",
+        metavar="COLUMN",
+    )
+    pairs: str | None = option(
+        None, "column of partners: each text and its partner get vectors near each other", metavar="COLUMN"
+    )
+    own_words: float = option(
+        0.0,
+        "without labels, weight of the loss by which the vector at the end of a text also gives back words of the text",
+        least=0.0,
+        most=100.0,
+    )
     size: int = option(64, "how many numbers a vector has", least=1, most=4096)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.label is not None and self.pairs is not None:
+            raise OptionError(
+                f"label is {self.label!r} and pairs is {self.pairs!r}; vectors are learnt from labels or from pairs, "
+                "so leave one of them out"
+            )
+        for name in ("label", "pairs", "conversation"):
+            if self.own_words and getattr(self, name) is not None:
+                raise OptionError(
+                    f"own_words is for single texts without labels or pairs, and {name} is given; leave one of them out"
+                )
 
-def prepare(source: Any, valid: Any, options: Options) -> Classification:
-    """Make the `Problem` of a source, as a classifier with a vector. Raises DataError."""
-    return classify.prepare(source, valid, options, options.size)
+
+def read(source: Any, options: Options, columns: list[str] | None = None) -> Any:
+    """Read the messages or series of a source. columns: of series, those of a model. Raises DataError, OptionError."""
+    if options.label is not None:
+        return classify.read(source, options, columns)
+    _unlabelled.check_options(options)
+    if options.pairs is not None:
+        _pairs.check_options(source, options)
+    return _unlabelled.read(source, options, columns)
 
 
-def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
-    """Evaluate the labels that the vectors give. Raises DataError, OptionError."""
+def prepare(source: Any, valid: Any, options: Options) -> Problem:
+    """Make the `Problem` of a source. With labels, it is a classifier with a vector. Raises DataError, OptionError."""
+    if options.label is not None:
+        return classify.prepare(source, valid, options, options.size)
+    made: Problem = (_unlabelled if options.pairs is None else _pairs).prepare(source, valid, options)
+    return made
+
+
+def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> Scored:
+    """Evaluate the labels that the vectors give, or what else they were trained for. Raises DataError, OptionError."""
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    if options.label is None:
+        return _vector_scores.score(predictor, options, file, flags)
     return classify.score(predictor, file, flags)
 
 
@@ -70,8 +123,7 @@ class VectorPredictions(LabelPredictions):
 
     def vectors(self) -> npt.NDArray[np.float32]:
         """Return the vectors, float32 [n, width]; one of NaN for an input without an answer."""
-        nothing = np.full(self.width, np.nan, np.float32)
-        return np.stack([nothing if one.values is None else one.values for one in self.answers])
+        return stack_vectors(self.answers, self.width)
 
 
 def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Any:
@@ -82,13 +134,30 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Any
     return _nearest.predict(give_vectors, Options, predictor, question, flags)
 
 
-def give_vectors(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions:
-    """Give the vectors of messages or series, and their labels. Raises DataError, OptionError."""
+def give_vectors(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions | PlainVectors:
+    """Give the vectors of messages or series, and their labels if they have any. Raises DataError, OptionError."""
+    if not predictor.model.labels:
+        return predict_vectors(predictor, question, flags)
     found, answers = classify.ask(predictor, question, flags)
     vectors = tuple(answer["vector"] for answer in answers)
-    without = sum(one.values is None for one in vectors)
-    note = f"{without:,} of {len(vectors):,} inputs have no vector; their rows are NaN"
     fields = {name: getattr(found, name) for name in LabelPredictions.__dataclass_fields__}
     width = predictor.model.outputs["vector"].width
-    made = VectorPredictions(**fields, answers=vectors, width=width)
-    return replace(made, notes=[note]) if without and flags.get("vectors") else made
+    return VectorPredictions(**{**fields, "notes": make_notes(vectors, flags)}, answers=vectors, width=width)
+
+
+def predict_vectors(predictor: Any, question: Question, flags: Mapping[str, Any]) -> PlainVectors:
+    """Give the vectors of messages or series, by an encoder that gives no labels. Raises DataError, OptionError."""
+    if flags.get("top") is not None:
+        raise OptionError("--top is for labels, and this encoder was trained without; leave it out")
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    kind = classify.reader_of(predictor.model)
+    names, answers = kind.answer(predictor, question, options)
+    width = predictor.model.outputs["vector"].width
+    return PlainVectors(kind.KIND, names, answers, width, make_notes(answers, flags))
+
+
+def make_notes(answers: Sequence[Any], flags: Mapping[str, Any]) -> list[str]:
+    """Say how many of the vectors that are written are missing."""
+    without = sum(one.values is None for one in answers)
+    note = f"{without:,} of {len(answers):,} inputs have no vector; their rows are NaN"
+    return [note] if without and flags.get("vectors") else []

@@ -15,11 +15,14 @@ from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 
 
 class NetworkOutputs:
-    """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`."""
+    """A network and the outputs of a problem, parts of its last layer; see `tasks.base.Forward`.
 
-    def __init__(self, network: Trainable, problem: Problem) -> None:
+    loss_tensors: those of the problem, with gradients.
+    """
+
+    def __init__(self, network: Trainable, problem: Problem, loss_tensors: Mapping[str, torch.Tensor]) -> None:
         self.network, self.entries, self.whole_window = network, problem.node_outputs(), network.whole_window
-        self.decoder_tensors = network.decoder_tensors()
+        self.tensors: dict[str, torch.Tensor] = {**network.named_tensors(), **loss_tensors}
         self.step_outputs = problem.step_outputs()
         self.nodes = problem.output_nodes()
         _, self.starts = join_outputs(problem.layers, self.nodes.values())
@@ -84,8 +87,8 @@ def match_targets(batch: Batch, outputs: Mapping[str, Any], step_outputs: set[st
     return Predictions(len(batch.lengths), *parts)
 
 
-def join_predictions(parts: Sequence[Predictions], decoder_tensors: dict[str, Any]) -> Predictions:
-    """Join the predictions of batches. decoder_tensors: see `Predictions`."""
+def join_predictions(parts: Sequence[Predictions], tensors: dict[str, Any]) -> Predictions:
+    """Join the predictions of batches. tensors: see `Predictions`."""
 
     def join(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {name: np.concatenate([one[name] for one in dictionaries]) for name in dictionaries[0]}
@@ -96,5 +99,5 @@ def join_predictions(parts: Sequence[Predictions], decoder_tensors: dict[str, An
         join([one.targets for one in parts]),
         join([one.row for one in parts]),
         join([one.mask for one in parts]),
-        decoder_tensors,
+        tensors,
     )

@@ -21,7 +21,7 @@ from .. import atomic, cells, tasks
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
-from ..document import assemble, assemble_levels
+from ..document import assemble, assemble_levels, scoring
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import make_network
@@ -140,7 +140,7 @@ class TrainingJob:
         problem = self.problem
         weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
         with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
-            model = self.draft(weights, {}, problem.provenance)
+            model = self.draft({**weights, **problem.loss_tensors}, {}, problem.provenance)
         network = make_network(model)
         network.load_tensors(weights)
         return Run(network, problem, progress)
@@ -171,7 +171,7 @@ class TrainingJob:
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            draft = self.draft(run.network.tensors(), done.calibration, self.provenance(done, figures))
+            draft = self.draft(run.tensors(), done.calibration, self.provenance(done, figures))
             model_bytes = attach(draft).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
         atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
@@ -183,11 +183,19 @@ class TrainingJob:
             if "factor" in of:
                 entry, node = self.problem.node_outputs()[name], self.problem.output_nodes()[name]
                 run.network.scale_scores(of["factor"], entry.get("part"), node)
-        return attach(self.draft(run.network.tensors(), run.calibration, self.provenance(run, final)))
+        return attach(self.draft(run.tensors(), run.calibration, self.provenance(run, final)))
 
     def draft(self, weights: Mapping[str, Any], calibration: Calibration, provenance: dict[str, Any]) -> Model:
-        """Make the model without its check. Raises ModelFileError for one that no file can hold."""
+        """Make the model without its check. Raises ModelFileError for one that no file can hold.
+
+        weights: all that is trained. Of the tensors of the loss, the file has those that are kept for `score`.
+        """
         problem = self.problem
+        entry, kept = scoring.store({name: weights[name] for name in problem.kept})
+        provenance, weights = (
+            {**provenance, **entry},
+            {n: a for n, a in weights.items() if n not in problem.loss_tensors},
+        )
         outputs = {
             name: {**entry, "calibration": calibration[name]} if name in calibration else entry
             for name, entry in problem.outputs.items()
@@ -199,7 +207,7 @@ class TrainingJob:
             )
         else:
             document = assemble(kind, options, problem.inputs, problem.layers, outputs, provenance, problem.decoders)
-        return Model(document, {**weights, **problem.arrays})
+        return Model(document, {**weights, **problem.arrays, **kept})
 
     def options_to_json(self) -> dict[str, Any]:
         """Return the options as the model file records them: a user's cell and layer by name, without their paths."""

@@ -50,10 +50,14 @@ class Run:
             **{f.name: getattr(options, f.name) for f in fields(TrainConfig) if hasattr(options, f.name)}
         )
         self.rows, self.train_rows, self.valid_rows = problem.rows, problem.train_rows, problem.valid_rows
-        self.parameters = dict(network.named_parameters())
-        self.optimiser = AdamW(self.parameters, network.matrices(), self.config.decay)
-        self.averaged_network = copy.deepcopy(network) if self.config.average else network
-        self.averaged = dict(self.averaged_network.named_parameters())
+        self.loss_tensors = make_parameters(problem.loss_tensors)
+        self.parameters = {**dict(network.named_parameters()), **self.loss_tensors}
+        matrices = network.matrices() + [p for p in self.loss_tensors.values() if p.ndim == 2]
+        self.optimiser = AdamW(self.parameters, matrices, self.config.decay)
+        self.averaged_network, self.averaged_loss_tensors = (
+            copy.deepcopy((network, self.loss_tensors)) if self.config.average else (network, self.loss_tensors)
+        )
+        self.averaged = {**dict(self.averaged_network.named_parameters()), **self.averaged_loss_tensors}
         self.best = copy_parameters(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
@@ -62,6 +66,10 @@ class Run:
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
+
+    def tensors(self) -> Tensors:
+        """Return float32 copies of all that is trained, by name: the network's tensors, and those of the loss."""
+        return {**self.network.tensors(), **{n: p.detach().numpy().copy() for n, p in self.loss_tensors.items()}}
 
     # ---- state
 
@@ -128,8 +136,10 @@ class Run:
         """Take one step: loss, gradients, AdamW, average. Every random draw follows from (seed, step)."""
         random = np.random.default_rng([self.config.seed, 3, self.step])
         batch = self.rows.batch(rows, random)
-        loss = self.problem.train_loss(NetworkOutputs(self.network, self.problem), batch, random)
-        self.network.zero_grad(set_to_none=True)
+        network = NetworkOutputs(self.network, self.problem, self.loss_tensors)
+        loss = self.problem.train_loss(network, batch, random)
+        for parameter in self.parameters.values():
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         self.update(self.current_rate(count))
         self.loss_sum += float(loss.detach())
@@ -221,12 +231,13 @@ class Run:
 
     def predict(self, rows: Indices, batch: int = 128) -> Predictions:
         """Return the averaged weights' outputs for rows, sorted by length, and their targets."""
-        network = NetworkOutputs(self.averaged_network, self.problem)
-        order, parts = self.sort_by_length(rows), []
+        network = NetworkOutputs(self.averaged_network, self.problem, self.averaged_loss_tensors)
+        order, parts, first = self.sort_by_length(rows), [], 0
         for k in range(0, len(order), batch):
             one = self.rows.batch(order[k : k + batch])
-            parts.append(match_targets(one, network.predict(one), network.step_outputs, k))
-        tensors = {name: t.detach().numpy().copy() for name, t in network.decoder_tensors.items()}
+            parts.append(match_targets(one, network.predict(one), network.step_outputs, first))
+            first += len(one.lengths)
+        tensors = {name: t.detach().numpy().copy() for name, t in network.tensors.items()}
         return join_predictions(parts, tensors)
 
     def report_progress(self, count: int, left: float, evaluated: bool) -> None:
@@ -269,6 +280,11 @@ STATE_FIELDS = (
     "history",
     "stopped_early",
 )
+
+
+def make_parameters(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, torch.nn.Parameter]:
+    """Return trained tensors of one or more axes with these first values, float32."""
+    return {name: torch.nn.Parameter(torch.tensor(array, dtype=torch.float32)) for name, array in arrays.items()}
 
 
 def copy_parameters(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class ClassifyOptions(TypedDict, total=False):
 
 class EncodeOptions(TypedDict, total=False):
     text: str
-    label: str
+    label: str | None
     group: str | None
     unit: str
     fold: bool
@@ -114,6 +114,8 @@ class EncodeOptions(TypedDict, total=False):
     drop_pool: float
     prefix: float | None
     class_weights: str
+    pairs: str | None
+    own_words: float
     size: int
 
 class ForecastOptions(TypedDict, total=False):

@@ -82,7 +82,7 @@ def test_a_baseline_takes_its_own_names_and_no_other() -> None:
     role, name = next(iter(document["graphs"]["layers"]["nodes"][0]["tensors"].items()))
     document["graphs"]["layers"]["nodes"][0]["tensors"][role] = "baseline.layer"
     tensors["baseline.layer"] = tensors.pop(name)
-    with pytest.raises(ModelFileError, match=r"with 'baseline\.' for baselines, as no output depends on them; rename"):
+    with pytest.raises(ModelFileError, match=r"with 'baseline\.' for baselines, and with 'scoring\.'"):
         Model(document, tensors)
 
 

@@ -149,7 +149,7 @@ def outputs_of(problem: Any, batch: Batch) -> Any:
     weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
     network = make_network(job.draft(weights, {}, {}))
     network.load_tensors(weights)
-    forward = NetworkOutputs(network, problem)
+    forward = NetworkOutputs(network, problem, {})
     return forward.outputs(forward.run(batch), [batch.lengths])[0]
 
 

@@ -14,10 +14,11 @@ import tidegate
 from tidegate.cli import main
 from tidegate.data.table import Table
 from tidegate.errors import OptionError
+from tidegate.model import Model
 from tidegate.tasks import classify, encode
 
 QUICK: dict[str, Any] = {"hidden": 8, "embed": 8, "size": 5}
-FLAGS = ["--hidden", "8", "--embed", "8", "--size", "5", "--rate", "0.02", "--epochs", "6"]
+FLAGS = ["--label", "label", "--hidden", "8", "--embed", "8", "--size", "5", "--rate", "0.02", "--epochs", "6"]
 WORDS = {"cats": ["cat", "kitten", "purr", "meow"], "cars": ["car", "wheel", "motor", "road"]}
 
 
@@ -46,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_labels_depend_on_the_vector_alone() -> None:
-    problem = encode.prepare(table(texts(40, 2)), None, encode.Options(**QUICK))
+    problem = encode.prepare(table(texts(40, 2)), None, encode.Options(**QUICK, label="label"))
     vector, dense, softmax = problem.layers[-3:]
     assert (vector.kind, vector.width, dense.inputs, softmax.kind) == ("dense", 5, 5, "softmax")
     assert problem.outputs["vector"] == {"kind": "vector", "at": "end", "from": "layers.3"}
@@ -122,9 +123,26 @@ def test_a_conversation_so_far_has_a_vector_too() -> None:
     rows = [(f"{text} {i}", label) for i, (text, label) in enumerate(texts(40, 5))]
     columns = {**table(rows).columns, "talk": [str(i // 4) for i in range(40)], "turn": [str(i) for i in range(40)]}
     source = Table("t.csv", columns, list(range(2, 42)), "a")
-    problem = encode.prepare(source, None, encode.Options(**QUICK, conversation="talk", turn="turn"))
+    problem = encode.prepare(source, None, encode.Options(**QUICK, label="label", conversation="talk", turn="turn"))
     assert problem.outputs["vector"]["from"] == "talk.1"
     assert [layer.kind for layer in problem.layers] == ["recurrent", "dense", "dense", "softmax"]
+
+
+def test_a_file_from_before_labels_could_be_left_out_is_used_as_ever(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a file always names a column of labels, and knows no pairs and no own words."""
+    made = Model.load(model)
+    document = made.document
+    for name in ("pairs", "own_words"):
+        del document["task"]["options"][name]
+    old, test = str(tmp_path / "old.safetensors"), tmp_path / "test.csv"
+    Model(document, made.tensors).save(old)
+    test.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in texts(40, 4)))
+    assert main(["score", old, str(test), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.95
+    assert main(["predict", old, "--message", "kitten purr", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == "cats"
 
 
 def test_the_size_of_a_vector_is_an_option() -> None:

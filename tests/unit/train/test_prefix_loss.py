@@ -37,7 +37,7 @@ def run_of(**values: Any) -> Any:
 @pytest.mark.parametrize(("direction", "conv"), [("causal", 0), ("causal", 3), ("both", 0), ("both", 2)])
 def test_a_prefix_is_scored_as_if_it_were_the_row(direction: str, conv: int) -> None:
     run, x = run_of(direction=direction, conv=conv, prefix=0.5)
-    problem, network = run.problem, NetworkOutputs(run.network, run.problem)
+    problem, network = run.problem, NetworkOutputs(run.network, run.problem, run.loss_tensors)
     packed = torch.cat([x[:n, i] for i, n in enumerate(LENGTHS)]).numpy()
     batch = Batch({"x": packed}, LENGTHS, {"label": np.array([0, 1, 2, 1])})
     found = problem.train_loss(network, batch, np.random.default_rng(7))

@@ -75,7 +75,7 @@ def test_outputs_of_every_step_and_of_the_end_are_those_of_a_stream(toy: Any) ->
     packed = np.concatenate([x[:n, b] for b, n in enumerate(lengths)])
     batch = Batch({"x": packed}, lengths, {})
     steps, _ = run.network.run(torch.from_numpy(x), torch.from_numpy(lengths))
-    network = NetworkOutputs(run.network, run.problem)
+    network = NetworkOutputs(run.network, run.problem, run.loss_tensors)
     early = np.array([1, 3, 1])
     whole, shorter = network.outputs(network.run(batch), [lengths, early])
     wanted = torch.cat([steps[:n, b] for b, n in enumerate(lengths)])
