@@ -59,9 +59,9 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TidegateEstimat
         """Train the encoder and return it.
 
         y: class labels [n], integers, booleans or text, on which the vectors depend; None: they predict what follows.
-        pairs: the text [n] that belongs to each text of X, whose vectors come to be near each other; not with y. groups:
-        [n], equal for rows that belong together, which are held out together or not at all; None: only equal rows
-        belong together. conversations, turns, speakers: as for a `Classifier`.
+        pairs: the text [n] that belongs to each text of X, whose vectors come to be near each other; not with y.
+        groups: [n], equal for rows that belong together, which are held out together or not at all; None: only equal
+        rows belong together. conversations, turns, speakers: as for a `Classifier`.
 
         Raises WrongData (a ValueError and a DataError), WrongValue (a ValueError and an OptionError), MissingExtra
         without torch, and what scikit-learn raises for tables.
