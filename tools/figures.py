@@ -57,7 +57,8 @@ def render(table: Table, bench: Path) -> str:
         ]
         rows = [row for _, result in results for row in records(result, part.rows) if part.where(row)]
         lines += layout(part, rows)[1 if lines else 0 :] if rows else []
-        measured += [(name, one) for name, of in results for one in ([of] if "figures" in of else of.values())]
+        entries = [(name, one) for name, of in results for one in ([of] if "figures" in of else of.values())]
+        measured += [(name, about) for name, one in entries for about in (*one.get("earlier", []), one)]
     if not lines:
         return "Not measured yet.\n"
     below = ["", *sources(measured, table.source == "day")] if table.source else []
