@@ -18,7 +18,7 @@ from typing import Any
 from tables import FORMATS, REDUCES, TABLES, Record, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/benchmarks.md", "docs/conversations.md", "docs/speed.md", "docs/comparisons.md")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("benchmarks", "conversations", "speed", "comparisons", "tag")))
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
