@@ -13,6 +13,7 @@ import os
 import resource
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from common import fits, record
@@ -40,19 +41,24 @@ def main() -> None:
     record.add_seeds(parser)
     args = parser.parse_args()
     for name in args.sets:
-        known = record.read(args.out, "conversations")
-        earlier = known.get(name, {}) if args.add else {}
+        earlier = record.read(args.out, "conversations").get(name, {}) if args.add else {}
         if earlier and earlier["figures"]["options"] != OPTIONS[name]:
             raise SystemExit(f"{name} was measured with other options than this script has; leave out --add")
         made = {(run["case"], run["seed"]) for run in earlier["figures"]["runs"]} if earlier else set()
-        wanted = [(case, seed) for case in CASES for seed in args.seeds if (case, seed) not in made]
-        if not wanted:
-            continue
-        runs = [measure_case(name, case, seed) for case, seed in wanted]
-        figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
-        known[name] = record.with_earlier(record.with_provenance(figures, "torch"), earlier, place_of)
-        record.write(args.out, "conversations", {key: known[key] for key in sorted(known)})
+        runs = list[dict[str, Any]]()
+        for case, seed in [(case, seed) for case in reversed(CASES) for seed in args.seeds]:  # the quick ones first
+            if (case, seed) not in made:
+                runs.append(measure_case(name, case, seed))
+                store(args.out, name, sorted(runs, key=place_of), earlier)
     print(format_results(record.read(args.out, "conversations")))
+
+
+def store(folder: Path, name: str, runs: list[dict[str, Any]], earlier: dict[str, Any]) -> None:
+    """Write the runs of a set so far, so that an interruption loses only the one that it interrupts."""
+    figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
+    known = record.read(folder, "conversations")
+    known[name] = record.with_earlier(record.with_provenance(figures, "torch"), earlier, place_of)
+    record.write(folder, "conversations", {key: known[key] for key in sorted(known)})
 
 
 def place_of(run: dict[str, Any]) -> tuple[int, int]:

@@ -165,7 +165,7 @@ def test_conversations_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, 
     assert list(found["swda"]) == ABOUT
     cases = ["the message alone", "its conversation", "its conversation and who speaks"]
     assert [each["case"] for each in found["swda"]["figures"]["runs"]] == [case for case in cases for _ in (3, 4)]
-    assert calls == [(name, case, seed) for name in ("swda", "meld") for case in cases for seed in (3, 4)]
+    assert calls == [(name, case, seed) for name in ("swda", "meld") for case in reversed(cases) for seed in (3, 4)]
     assert "0.2500" in capsys.readouterr().out
 
 
@@ -186,12 +186,25 @@ def test_added_seeds_are_those_that_a_file_has_not(bench, tmp_path, monkeypatch)
         )
         tag.main()
     cases = ["the message alone", "its conversation", "its conversation and who speaks"]
-    assert calls == [*((case, 1) for case in cases), 1, *((case, seed) for case in cases for seed in (0, 2)), 0, 2]
+    added = [(case, seed) for case in reversed(cases) for seed in (0, 2)]
+    assert calls == [*((case, 1) for case in reversed(cases)), 1, *added, 0, 2]
     for name, every in (("conversations", 9), ("tag", 3)):
         (entry,) = json.loads((tmp_path / f"{name}.json").read_text("utf-8")).values()
         assert len(entry["figures"]["runs"]) == every
         assert [each["seed"] for each in entry["figures"]["runs"]] == [0, 1, 2] * (every // 3)
         assert len(entry["earlier"]) == 1
+    conversations = bench("conversations", "meld", "--seeds", 0, "--out", tmp_path)
+
+    def interrupt(name, case, seed):
+        if case == cases[1]:
+            raise KeyboardInterrupt
+        return {**run, "case": case, "seed": seed}
+
+    monkeypatch.setattr(conversations, "measure_case", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        conversations.main()
+    found = json.loads((tmp_path / "conversations.json").read_text("utf-8"))
+    assert [each["case"] for each in found["meld"]["figures"]["runs"]] == [cases[2]]
     monkeypatch.setattr(conversations, "OPTIONS", {"swda": {"hidden": 7}})
     monkeypatch.setattr(sys, "argv", ["bench/conversations.py", "swda", "--add", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="swda was measured with other options"):
