@@ -52,6 +52,8 @@ def main() -> None:
     record.add_seeds(parser)
     parser.add_argument("--repeats", type=int, default=20, help="times that each message is timed (default 20)")
     args = parser.parse_args()
+    if unknown := sorted(set(args.sets) - set(OPTIONS)):
+        parser.error(f"{unknown[0]!r} has no options here; choose {' or '.join(OPTIONS)}")
     for name in args.sets:
         known = record.read(args.out, "context")
         earlier = known.get(name, {}) if args.add else {}
