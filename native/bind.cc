@@ -132,6 +132,37 @@ class Engine {
     message.check(status);
   }
 
+  void step_from(nb::handle x_object, nb::handle parents_object, nb::handle in_object, nb::handle owners_object,
+                 nb::handle held_object, nb::handle out_state_object, nb::handle out_object, int threads) const {
+    require_finished();
+    const Array x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, has_one_id() ? 1 : 2),
+        parents(parents_object.ptr(), "parents", kInt64, 1), states_in(in_object.ptr(), "states_in", kByte, 2),
+        owners(owners_object.ptr(), "owners", kInt64, 1), held(held_object.ptr(), "held", kByte, 2),
+        states_out(out_state_object.ptr(), "states_out", kByte, 2, true), out(out_object.ptr(), "out", kFloat, 2, true);
+    const Py_ssize_t n = x.shape(0), own = states_in.shape(1);
+    if (!has_one_id()) x.expect(1, info_.inputs);
+    parents.expect(0, n);
+    owners.expect(0, n);
+    held.expect(1, info_.state_bytes - own);
+    states_out.expect(0, n).expect(1, own);
+    out.expect(0, n).expect(1, info_.outputs);
+    for (const Array* read : {&x, &parents, &states_in, &owners, &held}) {
+      states_out.check_no_overlap(*read);
+      out.check_no_overlap(*read);
+    }
+    out.check_no_overlap(states_out);
+    Message message;
+    tidegate_status status;
+    {
+      const nb::gil_scoped_release release;
+      status = tidegate_step_from(engine_, n, x.data<void>(), parents.data<std::int64_t>(), states_in.shape(0),
+                                  states_in.data<std::uint8_t>(), own, owners.data<std::int64_t>(), held.shape(0),
+                                  held.data<std::uint8_t>(), states_out.data<std::uint8_t>(), out.data<float>(),
+                                  threads, message.text, sizeof message.text);
+    }
+    message.check(status);
+  }
+
  private:
   friend class Stepper;
   void require_finished() const {
@@ -244,5 +275,7 @@ NB_MODULE(_native, module) {
            nb::arg("per_step"), nb::arg("threads"), nb::arg("ends") = false)
       .def("step", step, array("x"), array("state"), array("out"))
       .def("step_many", &Engine::step_many, array("ids"), array("x"), array("states"), array("out"),
-           nb::arg("threads"));
+           nb::arg("threads"))
+      .def("step_from", &Engine::step_from, array("x"), array("parents"), array("states_in"), array("owners"),
+           array("held"), array("states_out"), array("out"), nb::arg("threads"));
 }

@@ -91,3 +91,14 @@ def level_model(
                 tensors[layer.tensors[role]] = random_tensor(random, layer, role, shape)
     text = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": NAMES, "size": len(WORDS) + 1}
     return Model(assemble_levels("classify", {}, {"x": text, **sides}, plans, outputs, {}), tensors)
+
+
+def put(document: Any, place: str, value: Any) -> None:
+    """Put a value at a place such as "graphs.talk.clock"; None removes it."""
+    *path, last = place.split(".")
+    for key in path:
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    if value is None:
+        del document[last]
+    else:
+        document[last] = value

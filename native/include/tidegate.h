@@ -167,6 +167,19 @@ TIDEGATE_API tidegate_status tidegate_step_many(const tidegate_engine* engine, i
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,
                                                 char* message, size_t capacity);
 
+/* Run one step for each of n rows that continue the states of others, as the hypotheses of a search do. Row i begins from
+ * states_in[parents[i]], and writes states_out[i] and out[i, O]. A block is split at byte own_bytes: the N blocks of
+ * states_in and the n of states_out have what stands before it; what stands behind it must be states that steps only
+ * read (whose next value is themselves), all of them, and is read from held[owners[i]], M blocks of state_bytes -
+ * own_bytes, so that rows share it. x: int32[n, F] ids or float[n, F]. Nothing that is written may overlap anything
+ * else. The engine must not look ahead. Everything is checked before anything changes. With one thread, allocates no
+ * memory after the first call. */
+TIDEGATE_API tidegate_status tidegate_step_from(const tidegate_engine* engine, int64_t n, const void* x,
+                                                const int64_t* parents, int64_t N, const uint8_t* states_in,
+                                                int64_t own_bytes, const int64_t* owners, int64_t M,
+                                                const uint8_t* held, uint8_t* states_out, float* out, int threads,
+                                                char* message, size_t capacity);
+
 /* Training: run a cell over whole rows, and compute its gradients. No engine is needed. The outputs have the same bits
  * as an engine that runs the cell. */
 typedef enum tidegate_cell {

@@ -195,4 +195,36 @@ tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, con
   });
 }
 
+tidegate_status tidegate_step_from(const tidegate_engine* engine, int64_t n, const void* x, const int64_t* parents,
+                                   int64_t N, const uint8_t* states_in, int64_t own_bytes, const int64_t* owners,
+                                   int64_t M, const uint8_t* held, uint8_t* states_out, float* out, int threads,
+                                   char* message, size_t capacity) {
+  return catch_as_status(message, capacity, [&] {
+    const Engine& e = engine->engine;
+    e.require_finished();
+    e.check_split(own_bytes);
+    require(n >= 0, "n", n, "0 or more");
+    require(threads >= 1, "threads", threads, "1 or more");
+    const auto check_index = [](const char* name, int64_t i, int64_t found, int64_t count) {
+      if (found < 0 || found >= count)
+        throw ValueError(std::string(name) + "[" + std::to_string(i) + "] must be from 0 to " +
+                         std::to_string(count - 1) + ", found " + std::to_string(found));
+    };
+    for (int64_t i = 0; i < n; ++i) {
+      check_index("parents", i, parents[i], N);
+      check_index("owners", i, owners[i], M);
+      e.check_ids(x, static_cast<std::size_t>(i));
+    }
+    if (n == 0) return;
+    const tidegate::WorkspaceLease workspace(e);
+    std::vector<Sequence>& sequences = (*workspace).sequences;
+    sequences.clear();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) sequences.push_back({i, 1, 1, i, 0});
+    RunArgs args = {x, nullptr, states_in, states_out, out, true, false};
+    args.parents = parents, args.owners = owners, args.held = held;
+    args.own_bytes = static_cast<std::size_t>(own_bytes);
+    e.run(args, sequences.data(), sequences.size(), threads, *workspace);
+  });
+}
+
 }  // extern "C"

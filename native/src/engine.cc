@@ -85,6 +85,18 @@ void Engine::check_states() const {
   }
 }
 
+void Engine::check_split(std::int64_t own_bytes) const {
+  if (own_bytes < 8 || own_bytes % 8 || own_bytes > static_cast<std::int64_t>(state_bytes))
+    throw ValueError("own_bytes must be a multiple of 8 from 8 to " + std::to_string(state_bytes) + ", found " +
+                     std::to_string(own_bytes));
+  if (look_ahead) throw ValueError("layers that look ahead cannot continue the states of other rows");
+  for (const Node& node : nodes)
+    for (const StateArray& array : node.layer->states)
+      if (array.held ? array.offset < own_bytes : array.offset + 4 * array.size > own_bytes)
+        throw ValueError("the state at byte " + std::to_string(array.offset) + " is one that steps " +
+                         (array.held ? "only read" : "change") + "; own_bytes is " + std::to_string(own_bytes));
+}
+
 void Engine::finish() {
   require_building();
   if (nodes.empty()) throw ValueError("an engine needs at least one layer");
@@ -117,7 +129,7 @@ void Engine::finish() {
       const std::size_t size = static_cast<std::size_t>(array.size), row = layer.padded_size(size);
       if (!array.in_place)
         state_copies.push_back({layout_.states.size() - 1, layout_.states.back().size(),
-                                static_cast<std::size_t>(array.offset), size * sizeof(float), row});
+                                static_cast<std::size_t>(array.offset), size * sizeof(float), array.held, row});
       layout_.states.back().push_back(array.in_place ? 0 : reserve(2 * kTileRows * row));
     }
     scratch = std::max(scratch, layer.scratch());

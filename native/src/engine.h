@@ -46,6 +46,7 @@ constexpr std::int32_t kEngineInput = -1;
 // An array of a node's state that is copied from the block before a run.
 struct StateCopy {
   std::size_t node, array, offset, bytes;  // offset: in the block, in bytes
+  bool held;                               // whether steps only read it
   std::size_t row;                         // floats from row to row in a workspace
 };
 
@@ -72,6 +73,12 @@ struct RunArgs {
   float* out;
   bool per_step;
   bool ends;  // whether each row ends after its steps, so that the answers about its last ones follow
+  // Of rows that continue others, else null: the block in state_in that each begins from; the block in `held` that has
+  // what steps only read, from byte own_bytes of a whole block on. Blocks in state_in and state_out then have own_bytes.
+  const std::int64_t* parents = nullptr;
+  const std::int64_t* owners = nullptr;
+  const std::uint8_t* held = nullptr;
+  std::size_t own_bytes = 0;
 
   std::size_t entry(const Sequence& sequence, std::size_t step) const {
     const std::size_t i = sequence.first + step * sequence.stride;
@@ -88,6 +95,7 @@ struct Workspace {
   std::vector<std::vector<float*>> state, spare;  // by layer and array
   std::uint64_t past_steps[kTileRows];
   std::uint8_t* block[kTileRows];
+  const std::uint8_t* held[kTileRows];
   std::size_t alive[kTileRows + 1];  // Chunk::rows
   std::vector<Sequence> sequences, part;  // the rows of a call, and the parts of them in one pass
   std::vector<std::int64_t> order;
@@ -112,6 +120,9 @@ class Engine {
   // Run rows, longest first, in the caller's workspace. Starts other threads only where the work is worth it. Nothing
   // can fail except memory allocation, which happens before anything is written.
   void run(const RunArgs& args, const Sequence* sequences, std::size_t count, int threads, Workspace& workspace) const;
+
+  // Throw ValueError unless blocks can be split at a byte, behind which stands only what steps read.
+  void check_split(std::int64_t own_bytes) const;
 
   // Throw ValueError unless the ids of an entry of x are those of rows, where a layer reads them.
   void check_ids(const void* x, std::size_t entry) const;

@@ -43,14 +43,18 @@ class AlignedFloats {
 struct StateArray {
   std::int64_t offset;  // bytes
   std::int64_t size;    // floats
-  bool in_place = false;  // whether the layer changes it in its block, so that it is not copied
+  bool in_place = false;  // whether the layer reads or changes it in its block, so that it is not copied
+  bool held = false;      // whether steps only read it, so that many rows can have the same one
 };
 
 // The rows of a tile, longest first, while a layer runs. `state[i]` holds array i of the layer's state, one padded row
-// for each row of the tile; `spare[i]` is a second buffer of the same size.
+// for each row of the tile; `spare[i]` is a second buffer of the same size. Arrays that steps only read stand in `held`,
+// from byte `held_from` of a block on: in the block itself, or in one that several rows share.
 struct Tile {
   const std::uint64_t* past_steps;  // the steps of each row before this run
   std::uint8_t* const* block;       // the state block to write for each row
+  const std::uint8_t* const* held;
+  std::size_t held_from;
   float** state;
   float** spare;
   float* scratch;

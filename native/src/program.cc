@@ -31,7 +31,8 @@ class ProgramLayer final : public Layer {
         next_(program.next, program.next + program.states),
         plan_(*this, program) {
     for (std::int32_t s = 0; s < program.states; ++s)
-      states.push_back({program.state_offsets[s], program.state_sizes[s], plan_.in_place[static_cast<std::size_t>(s)]});
+      states.push_back({program.state_offsets[s], program.state_sizes[s], plan_.in_place[static_cast<std::size_t>(s)],
+                        is_held(program, s)});
   }
 
   void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
@@ -48,7 +49,7 @@ class ProgramLayer final : public Layer {
       for (std::size_t r = 0; r < rows; r += block)
         run_block({std::min(block, rows - r), r, item + r, chunk.first + t + 1}, tile, x, out + (item + r) * ld);
       for (std::size_t s = 0; s < states.size(); ++s) {
-        if (states[s].in_place) continue;
+        if (states[s].in_place || states[s].held) continue;
         store_state(tile, states[s], chunk.rows[t + 1], rows, {tile.spare[s], state_row(s)});
         std::swap(tile.state[s], tile.spare[s]);
       }
@@ -64,7 +65,7 @@ class ProgramLayer final : public Layer {
       const auto id = static_cast<std::int32_t>(first + r);
       std::memcpy(rows.data() + r, &id, sizeof id);
     }
-    run({0, 1, count, nullptr}, {nullptr, nullptr, nullptr, nullptr, memory.data()}, {rows.data(), 1}, out);
+    run({0, 1, count, nullptr}, {nullptr, nullptr, nullptr, 0, nullptr, nullptr, memory.data()}, {rows.data(), 1}, out);
   }
   bool looks_up() const override { return ids_.size() == 1 && ids_[0] == IdUse::kRow && !plan_.by_steps; }
   // Look up the products of the table's rows, if a product alone reads the input.
@@ -102,9 +103,14 @@ class ProgramLayer final : public Layer {
         case Storage::kInput: views[i] = {x.data + block.item * x.ld, x.ld}; continue;
         case Storage::kState: data = tile.state[reg.index] + block.first * reg.row; break;
         case Storage::kSpare: data = tile.spare[reg.index] + block.first * reg.row; break;
-        case Storage::kBlock:
-          data = reinterpret_cast<const float*>(tile.block[block.first] + states[reg.index].offset);
+        case Storage::kBlock: {
+          const StateArray& array = states[reg.index];
+          const auto at = static_cast<std::size_t>(array.offset);
+          const std::uint8_t* const from =
+              array.held ? tile.held[block.first] + (at - tile.held_from) : tile.block[block.first] + at;
+          data = reinterpret_cast<const float*>(from);
           break;
+        }
         case Storage::kTensor: data = plan_.tensors[reg.index].data(); break;
         case Storage::kConst: data = plan_.consts[reg.index].data(); break;
         case Storage::kEarly: data = early + reg.index + block.item * reg.row; break;
@@ -129,7 +135,7 @@ class ProgramLayer final : public Layer {
     for (const ProgramOperation& op : plan_.late) execute(op, block, tile, x, views);
     if (views[output_].data != out) copy(block.rows, views[output_], size, out, padded_size(size));
     for (std::size_t s = 0; s < states.size(); ++s) {
-      if (states[s].in_place) continue;
+      if (states[s].in_place || states[s].held) continue;
       float* const to = tile.spare[s] + block.first * state_row(s);
       const MatrixView next = views[next_[s]];
       if (next.data != to) copy(block.rows, next, static_cast<std::size_t>(states[s].size), to, state_row(s));

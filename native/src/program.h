@@ -58,6 +58,9 @@ enum PlanOperation : std::int32_t {
 
 void check_program(const tidegate_program& program);
 
+// Whether the steps of a program only read a state: its next value is itself.
+bool is_held(const tidegate_program& program, std::int32_t state);
+
 std::unique_ptr<Layer> make_program(const Kernels& kernels, const tidegate_program& program);
 
 }  // namespace tidegate

@@ -52,8 +52,8 @@ struct ProgramGroups {
 // reads: how many operations and results read each register.
 ProgramGroups find_groups(const tidegate_program& program, const std::vector<std::int32_t>& reads);
 
-// Return, for each state, whether it changes in its block, where rows run one by one: a long one whose only reader
-// appends a step to it. lanes: floats in a vector.
+// Return, for each state, whether it stays in its block, where rows run one by one: a long one whose only reader appends
+// a step to it, or that steps only read. lanes: floats in a vector.
 std::vector<bool> find_in_place(const tidegate_program& program, const std::vector<std::int32_t>& reads,
                                 const ProgramGroups& found, std::size_t lanes);
 

@@ -18,6 +18,11 @@ struct InPlaceFinder : ProgramReader {
     std::vector<bool> in_place(static_cast<std::size_t>(program.states));
     for (std::int32_t s = 0; s < program.states; ++s) {
       const auto next = static_cast<std::size_t>(program.next[s]);
+      if (is_held(program, s)) {  // never changes, so any number of operations may load it
+        const bool is_large = program.state_sizes[s] >= static_cast<std::int32_t>(kInPlaceFloats);
+        in_place[static_cast<std::size_t>(s)] = is_large && (has_slack(s) || loads_read_exactly(s));
+        continue;
+      }
       const std::int32_t* row = row_of(next);
       if (row[0] != TIDEGATE_OP_PUSH || row[1] < static_cast<std::int32_t>(kInPlaceFloats)) continue;
       const std::int32_t* state = row_of(static_cast<std::size_t>(row[2]));
@@ -33,6 +38,12 @@ struct InPlaceFinder : ProgramReader {
     std::size_t loads = 0;
     for (std::size_t i = 0; i < count; ++i) loads += row_of(i)[0] == TIDEGATE_OP_STATE && row_of(i)[2] == s;
     return loads;
+  }
+  bool loads_read_exactly(std::int32_t s) const {
+    bool exact = true;
+    for (std::size_t i = 0; i < count; ++i)
+      if (row_of(i)[0] == TIDEGATE_OP_STATE && row_of(i)[2] == s) exact = exact && reads_exactly(i);
+    return exact;
   }
   // Whether a whole vector may be read from anywhere in the state: another one of this layer follows it in the block.
   bool has_slack(std::int32_t s) const {
@@ -66,6 +77,11 @@ struct InPlaceFinder : ProgramReader {
 };
 
 }  // namespace
+
+bool is_held(const tidegate_program& program, std::int32_t state) {
+  const std::int32_t* const row = program.code + TIDEGATE_OPERATION_WIDTH * program.next[state];
+  return row[0] == TIDEGATE_OP_STATE && row[2] == state;
+}
 
 std::vector<bool> find_in_place(const tidegate_program& program, const std::vector<std::int32_t>& reads,
                                 const ProgramGroups& found, std::size_t lanes) {

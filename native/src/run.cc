@@ -67,15 +67,19 @@ void scatter(const Progress& progress, const Chunk& chunk, std::size_t outputs, 
 // Read the rows' state blocks into the workspace, and copy them to where they will be written.
 void load_states(const Progress& progress, const Engine& engine, const Pass& pass, Workspace& workspace) {
   for (std::size_t r = 0; r < progress.count; ++r) {
-    const std::size_t at = progress.sequences[r].block * engine.state_bytes;
-    const std::uint8_t* from = progress.args.state_in + at;
-    workspace.block[r] = progress.args.state_out + at;
-    if (from != workspace.block[r]) std::memcpy(workspace.block[r], from, engine.state_bytes);
+    const RunArgs& args = progress.args;
+    const std::size_t block = progress.sequences[r].block, bytes = args.parents ? args.own_bytes : engine.state_bytes;
+    const std::uint8_t* from = args.state_in + bytes * (args.parents ? static_cast<std::size_t>(args.parents[block]) : block);
+    workspace.block[r] = args.state_out + bytes * block;
+    workspace.held[r] = workspace.block[r];
+    if (args.parents) workspace.held[r] = args.held + static_cast<std::size_t>(args.owners[block]) * (engine.state_bytes - bytes);
+    if (from != workspace.block[r]) std::memcpy(workspace.block[r], from, bytes);
     std::memcpy(&workspace.past_steps[r], from, 8);
     workspace.past_steps[r] += progress.sequences[r].late;
     for (const StateCopy& copy : engine.state_copies)
       if (pass.runs(engine.nodes[copy.node]))
-        std::memcpy(workspace.state[copy.node][copy.array] + r * copy.row, from + copy.offset, copy.bytes);
+        std::memcpy(workspace.state[copy.node][copy.array] + r * copy.row,
+                    copy.held ? workspace.held[r] + (copy.offset - args.own_bytes) : from + copy.offset, copy.bytes);
   }
 }
 
@@ -134,7 +138,8 @@ void Engine::run_tile(const RunArgs& args, const Sequence* sequences, std::size_
       const Layer& layer = *node.layer;
       const bool last = i + 1 == nodes.size();
       out = last && in_place ? args.out + entry * outputs : memory + node.output;
-      const Tile tile = {workspace.past_steps, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
+      const Tile tile = {workspace.past_steps,     workspace.block,           workspace.held,
+                         args.own_bytes,           workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
       MatrixView rows = {memory + node.source, node.source_row};
       if (pass.absent(node) || !(node.source_row || node.reads_input))

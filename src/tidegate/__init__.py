@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
     from .model import Model
+    from .nearest import Nearest, find_nearest
     from .runtime import Answer, Answers, Forecast, Pool, Predictor, Scores, State, Stream, Tags, load
     from .train import fit
 
@@ -26,6 +27,7 @@ __all__ = [
     "Answers",
     "Forecast",
     "Model",
+    "Nearest",
     "Pool",
     "Predictor",
     "Scores",
@@ -35,6 +37,7 @@ __all__ = [
     "TidegateError",
     "__version__",
     "export",
+    "find_nearest",
     "fit",
     "from_torch",
     "load",
@@ -46,6 +49,8 @@ _MODULES = {
     "from_torch": "bridge",
     "to_torch": "bridge",
     "Model": "model",
+    "Nearest": "nearest",
+    "find_nearest": "nearest",
     "TidegateError": "errors",
     "fit": "train",
     "Answer": "runtime",

@@ -259,6 +259,25 @@ class Engine:
         the same stream are applied in order. Everything is checked before anything changes.
         """
 
+    def step_from(
+        self,
+        x: Int32 | Float32,
+        parents: Int64,
+        states_in: Bytes,
+        owners: Int64,
+        held: Bytes,
+        states_out: Bytes,
+        out: Float32,
+        threads: int,
+    ) -> None:
+        """Run one step for each of n rows that continue the states of others, as the hypotheses of a search do.
+
+        Row i begins from states_in[parents[i]], [N, own bytes], and writes states_out[i], [n, own bytes], and out[i]
+        (out [n, O]). What stands behind the own bytes in a state must be arrays that steps only read, all of them; it
+        is read from held[owners[i]], [M, state_bytes - own bytes]. x: as in `step_many`. Raises ValueError for layers
+        that look ahead, and for own bytes that split a state otherwise.
+        """
+
 class Stepper:
     """Runs the steps of one stream, faster than `Engine.step`, because state and output are checked only once.
 

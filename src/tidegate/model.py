@@ -19,7 +19,7 @@ from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .inputs.base import Input
-from .layers import INPUT, Layer, look_ahead, whole_window
+from .layers import INPUT, Layer, Outside, look_ahead, whole_window
 from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
@@ -36,12 +36,15 @@ class ModelLevel(NamedTuple):
 
     level: what its rows are: a message, a conversation. reads: what its input consists of, in order: nodes of the graph
     below, at whose end it ticks, which are outputs there by these names; and side inputs. model: the graph alone, with
-    its own outputs.
+    its own outputs. decoder: of a graph that one drives, its name, else ""; then level is "", and layer readers[i]
+    reads reads[i], a node of any other graph, which is an output there.
     """
 
     level: str
     reads: tuple[str, ...]
     model: Model
+    decoder: str = ""
+    readers: tuple[int, ...] = ()
 
 
 @final
@@ -62,6 +65,7 @@ class Model:
     __slots__ = (
         "_decoders",
         "_document",
+        "_driven",
         "_former",
         "_hashes",
         "_inputs",
@@ -135,9 +139,12 @@ class Model:
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
         self._tapes, self._layers, inputs, outputs, decoders, levels = validate(self._document, tensors)
-        self._levels = {
-            name: ModelLevel(one.level, one.reads, Model(one.document, one.tensors)) for name, one in levels.items()
+        graphs = {
+            name: ModelLevel(one.level, one.reads, Model(one.document, one.tensors), one.decoder, one.readers)
+            for name, one in levels.items()
         }
+        self._levels = {name: graph for name, graph in graphs.items() if not graph.decoder}
+        self._driven = {name: graph for name, graph in graphs.items() if graph.decoder}
         self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
         self._decoders = MappingProxyType(decoders)
         self._hashes: dict[str, str] = {}
@@ -188,8 +195,29 @@ class Model:
 
     @property
     def levels(self) -> Mapping[str, ModelLevel]:
-        """The graphs by name, each as a model of its own, if there are several; empty for a model of one graph."""
+        """The graphs that tick on each other, by name, each as a model of its own; empty for a model of one graph."""
         return MappingProxyType(self._levels)
+
+    @property
+    def driven(self) -> Mapping[str, ModelLevel]:
+        """The graphs that decoders drive, by name, each as a model of its own."""
+        return MappingProxyType(self._driven)
+
+    @property
+    def graphs(self) -> Mapping[str, ModelLevel]:
+        """All graphs by name, those that decoders drive last; empty for a model of one graph."""
+        return MappingProxyType({**self._levels, **self._driven})
+
+    @property
+    def memories(self) -> dict[str, Outside]:
+        """The nodes whose steps a stream keeps, as graphs that decoders drive attend to them, and how many it keeps."""
+        found: dict[str, Outside] = {}
+        for graph in self._driven.values():
+            for i, node in zip(graph.readers, graph.reads, strict=True):
+                outside = graph.model.layers[i].outside
+                if outside is not None and outside.most:
+                    found[node] = outside
+        return found
 
     @property
     def ports(self) -> dict[str, Any]:
@@ -299,6 +327,8 @@ class Model:
                 name: {key: [field.dtype, list(field.shape)] for key, field in decoder.fields.items()}
                 for name, decoder in self._decoders.items()
             }
+        if self._driven:
+            more["memories"] = {node: [outside.most, outside.width] for node, outside in self.memories.items()}
         yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state, **more}) + b"\n"
 
     def _hash(self, which: str, parts: Callable[[], Iterator[Any]]) -> str:

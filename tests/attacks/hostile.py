@@ -159,8 +159,14 @@ def split_state(content: bytes) -> tuple[dict[str, Any], bytes]:
     return json.loads(content[24:end]), content[end:-32]
 
 
-def join_state(header: dict[str, Any] | bytes, data: bytes, version: int = 1) -> bytes:
-    """Build a state from a header (JSON or bytes) and data, with a correct length and checksum."""
+def join_state(header: dict[str, Any] | bytes, data: bytes, version: int | None = None) -> bytes:
+    """Build a state from a header (JSON or bytes) and data, with a correct length and checksum.
+
+    version: None: the one that the header's arrays ask for.
+    """
+    if version is None:
+        arrays = header["arrays"] if isinstance(header, dict) else None
+        version = 2 if isinstance(arrays, list) and any("counted_at" in array for array in arrays) else 1
     text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
     sizes = version.to_bytes(4, "little") + len(text).to_bytes(4, "little")
     return append_sum(b"tidegatestate\0\0\0" + sizes + text + data)

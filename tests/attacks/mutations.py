@@ -33,17 +33,18 @@ class Target(NamedTuple):
 
 
 def targets(folder: Path) -> list[Target]:
-    """List what to mutate: the golden models, one of newer layers, and states of two of them."""
+    """List what to mutate: the golden models, one of newer layers, and states of three of them."""
     model = folder / "valid.safetensors"
     model.write_bytes(hostile.valid())
     predictor = load(model)
     files = [Target(path.name, path.read_bytes(), load_model) for path in sorted(GOLDEN.glob("*.safetensors"))]
-    stations = Predictor(Model(*hostile.model_parts("stations")))
+    stations, finals = (Predictor(Model(*hostile.model_parts(name))) for name in ("stations", "finals"))
     return [
         *files,
         Target("attentive", hostile.valid("attentive"), load_model),
         Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor, "er closes")),
         Target("state of a series", hostile.valid_state("stations"), lambda c, _: restore(c, stations, 1.5)),
+        Target("state with steps", hostile.valid_state("finals"), lambda c, _: restore(c, finals, [1, 2])),
     ]
 
 

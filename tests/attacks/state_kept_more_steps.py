@@ -3,7 +3,7 @@
 from hostile import join_state, run, split_state
 
 MODEL = "finals"
-REFUSED = "the state has 1099511627776 steps; a stream of this model keeps at most 1024"
+REFUSED = "the state's kept.steps has 1099511627776 rows; expected 0 to 1024"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,11 +2,11 @@
 
 from hostile import join_state, run, split_state
 
-REFUSED = "the state has version 2; this tidegate reads version 1; upgrade tidegate"
+REFUSED = "the state has version 3; this tidegate reads version 2; upgrade tidegate"
 
 
 def attack(valid: bytes) -> bytes:
-    return join_state(*split_state(valid), version=2)
+    return join_state(*split_state(valid), version=3)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,7 +13,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from tidegate import tasks
-from tidegate.cli import main
 from tidegate.data.table import read_table
 from tidegate.model import Model
 from tidegate.tasks.classify import Options
@@ -180,15 +177,3 @@ def test_a_resumed_run_has_the_same_bits(tmp_path: Path) -> None:
     assert found.weights_hash == wanted.weights_hash
     assert list(wanted.levels) == ["words", "talk"]
     assert wanted.document["check"].keys() == wanted.levels.keys()
-
-
-def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    page = (root / "docs" / "conversations.md").read_text("utf-8").replace("\\\n", "")
-    commands = [shlex.split(line) for line in re.findall(r"^    tidegate (.+)$", page, re.MULTILINE)]
-    assert [words[0] for words in commands] == ["fit", "score", "predict", "predict"]
-    monkeypatch.chdir(tmp_path)
-    written(tmp_path / "train.csv", talks(30, 4))
-    written(tmp_path / "test.csv", talks(10, 5))
-    for words in commands:
-        assert main([*words, *(("--hidden", "4", "--epochs", "1") if words[0] == "fit" else ())]) == 0
-    assert len((tmp_path / "acts.csv").read_text("utf-8").splitlines()) == len(talks(10, 5)) + 1

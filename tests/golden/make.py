@@ -22,7 +22,7 @@ def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
     of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     of_words = (models.classifier, models.encoder, models.finals, models.lookout, models.listener)
-    of_graphs = (models.branches, models.conversation)
+    of_graphs = (models.branches, models.conversation, models.reply)
     every = (*of_words, models.forecaster, models.tagger, *of_series, *of_graphs)
     for name, parts in ((parts.__name__, parts) for parts in every):
         path = HERE / f"{FORMAT}-{name}.safetensors"

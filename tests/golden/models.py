@@ -24,6 +24,7 @@ from tidegate.runtime.offline import make_runner
 from tidegate.runtime.state import make_initial
 from tidegate.tape import Tape
 from tidegate.verify.check import make_inputs
+from tidegate.verify.held import fill_held
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Parts = tuple[dict[str, Any], dict[str, Any]]
@@ -243,10 +244,7 @@ def conversation(seed: int = 22) -> Parts:
     words.add("pool", over=["last", "mean"])
     talk.recurrence(cells.load("lstm"), 4)
     talk.add("dense", size=3, activation="none", sources=(0, "x"))
-    upper = [
-        replace(layer, tensors={role: f"talk.{i}.{role}" for role in layer.tensors})
-        for i, layer in enumerate(talk.layers)
-    ]
+    upper = rename(talk, "talk")
     graphs = {
         "words": GraphPlan("message", words.layers),
         "talk": GraphPlan("conversation", upper, ("words.2", "speaker")),
@@ -255,6 +253,53 @@ def conversation(seed: int = 22) -> Parts:
     outputs = {"label": {**make_entry(["a", "b", "c"], ""), "scores": "logits", "from": "talk.1"}}
     document = assemble_levels("classify", {}, inputs, graphs, outputs, {"seed": seed})
     return document, draw_tensors([*words.layers, *upper], seed)
+
+
+def reply(seed: int = 23) -> Parts:
+    """Make a model that writes a reply: its graph attends to the words of a message and to the messages before."""
+    words, talk, written = layers.Builder(None), layers.Builder(5 + 3), layers.Builder(None)
+    words.add("embed", rows=9, size=4)
+    words.recurrence(cells.load("gru"), 5)
+    words.add("dense", size=12, activation="none")
+    talk.recurrence(cells.load("gru"), 4)
+    talk.add("dense", size=8, activation="tanh")
+    written.add("embed", rows=7, size=3)
+    written.add("given", size=4)
+    written.recurrence(cells.load("gru"), 6)
+    written.add("cross_attend", size=6, heads=2, most=9)
+    written.add("cross_attend", size=4, heads=1, most=4, sources=(2,))
+    written.add("dense", size=7, activation="none", sources=(2, 3, 4))
+    upper, driven = rename(talk, "talk"), rename(written, "reply")
+    graphs = {
+        "words": GraphPlan("message", words.layers),
+        "talk": GraphPlan("conversation", upper, ("words.1", "speaker")),
+        "reply": GraphPlan("", driven, ("talk.0", "words.2", "talk.1"), "beam", (1, 3, 4)),
+    }
+    inputs = {
+        "x": {"kind": "ids", "size": 9},
+        "speaker": {"kind": "category", "size": 3, "clock": "talk"},
+        "previous": {"kind": "ids", "size": 7, "clock": "reply"},
+    }
+    options = {"begin": 0, "end": 1, "width": 3, "most": 8, "length_penalty": 2.0}
+    beam = {"kind": "beam", "reads": "reply.5", "drives": "reply", "feeds": "previous", "options": options}
+    outputs = {"reply": {"kind": "tokens", "from": "beam", "at": "end", "labels": list("<>abcde")}}
+    document = assemble_levels("translate", {}, inputs, graphs, outputs, {"seed": seed}, {"beam": beam})
+    every = [*words.layers, *upper, *driven]
+    fixed = {
+        one.tensors[role]: one.init(np.random.default_rng(0), role, {})
+        for one in every
+        for role in one.shapes()
+        if one.use(role) == "fixed"
+    }
+    return document, {**draw_tensors(every, seed), **fixed}
+
+
+def rename(builder: layers.Builder, graph: str) -> list[layers.Layer]:
+    """Return the layers of a graph whose tensors have names of their own."""
+    return [
+        replace(one, tensors={role: f"{graph}.{i}.{role}" for role in one.tensors})
+        for i, one in enumerate(builder.layers)
+    ]
 
 
 def draw_tensors(every: list[layers.Layer], seed: int) -> dict[str, Any]:
@@ -308,8 +353,9 @@ def with_empty_check(parts: Parts) -> Parts:
 
 def hash_answers(model: Model) -> str:
     """Hash the outputs and states of the native target `base`, which has the same bits on every machine."""
-    if model.levels:
-        return hashlib.sha256("".join(hash_answers(one.model) for one in model.levels.values()).encode()).hexdigest()
+    if model.graphs:
+        alone = (fill_held(one.model, 1) for one in model.graphs.values())
+        return hashlib.sha256("".join(map(hash_answers, alone)).encode()).hexdigest()
     runner, whole = make_runner(model, "base"), hashlib.sha256()
     for x in make_inputs(model, 1, [37, 5]):
         before = make_initial(model.state_schema, model.state_bytes)[None]

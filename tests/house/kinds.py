@@ -27,6 +27,8 @@ OTHERS = (
     ("data/lookalikes.py", ("series",), "unit !=", "a noun without a plural of its own, in messages"),
     ("tasks/_holdout.py", ("series",), "noun", "a noun without a plural of its own, in messages"),
     ("tasks/_label_predictions.py", ("labels",), "'labels' in one", "a key of an answer's JSON"),
+    ("data/", ("tokens", "tags"), "", "columns of a table"),
+    ("estimators/tagger.py", ("tokens", "tags"), "", "columns of a table"),
     ("data/frames.py", ("category",), "kind", "a type of pandas"),
     ("tasks/_label_report.py", ("threshold",), "'threshold' in metrics", "a figure of a report"),
     ("layers/program.py", ("vector",), "use", "how a tensor is used"),

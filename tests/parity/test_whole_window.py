@@ -17,7 +17,7 @@ from tidegate.layers.conv import Conv
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor
-from tidegate.runtime.kept_steps import KeptSteps
+from tidegate.runtime.kept_steps import keep_steps
 from tidegate.runtime.offline import make_runner
 from tidegate.verify import attach, verify
 from tidegate.verify.native_target import run_cases, verify_engine
@@ -190,8 +190,9 @@ def test_the_replay_is_whole_on_every_reader(chain: str) -> None:
 def test_pieces_that_a_stream_loses_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     model = attach(model_of("no pool"))
     replay = Replay(model)
-    keep = KeptSteps.append
-    monkeypatch.setattr(KeptSteps, "append", lambda self, block, steps: keep(self, block, steps[:4]))
+    monkeypatch.setattr(
+        "tidegate.verify.native_target.keep_steps", lambda kept, block, steps: keep_steps(kept, block, steps[:4])
+    )
     results = [verify_engine(replay, make_runner(model), _native.targets()[0], "fused")]
     monkeypatch.undo()
     few = Model({**model.document, "streams": {"yes": True, "keeps": 36}}, model.tensors)  # the check has 37 steps

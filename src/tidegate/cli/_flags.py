@@ -12,7 +12,7 @@ from .. import tasks
 from ..errors import OptionError, error_context
 from ..tasks._options import renamed_fields
 from ..tasks.base import Flag
-from ._parser import FilePath, Renamed
+from ._parser import CountAndPath, FilePath, Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -45,6 +45,8 @@ def add_task_flags(parser: argparse.ArgumentParser, command: str) -> None:
 def add_task_flag(group: Any, flag: Flag) -> None:
     if flag.kind is bool:
         group.add_argument(flag_of(flag.name), action="store_true", default=None, help=flag.help)
+    elif flag.counted:
+        group.add_argument(flag_of(flag.name), metavar=(flag.metavar, "FILE"), action=CountAndPath, help=flag.help)
     elif flag.file:
         group.add_argument(flag_of(flag.name), metavar="FILE", action=FilePath, help=flag.help)
     else:
@@ -61,6 +63,13 @@ def task_values(args: argparse.Namespace, command: str) -> dict[str, Any]:
     return {name: value for name in sorted(names) if (value := getattr(args, name)) is not None}
 
 
+def read_files(args: argparse.Namespace, command: str) -> list[str]:
+    """Return the files that typed flags of tasks read."""
+    flags = {flag.name: flag for name in tasks.names() for flag in getattr(tasks.load(name), command)}
+    typed = (getattr(args, name) for name, flag in flags.items() if flag.counted)
+    return [value[1] for value in typed if value is not None]
+
+
 def refuse_flags(task: Any, command: str, typed: dict[str, Any]) -> None:
     """Raise OptionError for a typed flag that is not of this task."""
     own = {flag.name for flag in getattr(task, command)}
@@ -68,7 +77,7 @@ def refuse_flags(task: Any, command: str, typed: dict[str, Any]) -> None:
         for flag in getattr(tasks.load(name), command):
             if flag.name in typed and flag.name not in own:
                 raise OptionError(
-                    f"{flag_of(flag.name)} is for {flag.subject}, but this model {task.VERB}; leave it out"
+                    f"{flag_of(flag.name)} is for {flag.subject}, but this model {task.VERB}; {flag.remedy}"
                 )
 
 

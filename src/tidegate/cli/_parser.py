@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..errors import OptionError
@@ -42,6 +43,25 @@ class FolderPath(FilePath):
     complete = "directory"
 
 
+class CountAndPath(FilePath):
+    """Stores a number from 1 and the path of a file, which follow a flag in this order."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=2, **options)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        count, path = values
+        if not count.isascii() or not count.isdigit() or int(count) < 1:
+            expected = " ".join((option or "", *(self.metavar or ())))
+            raise OptionError(
+                f"{option} {count} {path}: {count!r} is not a number from 1; give {expected}, the number first; see "
+                f"'{parser.prog} --help'"
+            )
+        setattr(namespace, self.dest, (int(count), path))
+
+
 class Renamed(argparse.Action):
     """Refuses an old spelling of a flag and names the new one; help and completion do not show it."""
 
@@ -66,6 +86,16 @@ class Parser(argparse.ArgumentParser):
     def set_examples(self, examples: str) -> None:
         """Set the command lines that the help ends with; "" for none."""
         self.epilog = f"examples:\n{examples}" if examples else None
+
+    def _match_arguments_partial(self, actions: Sequence[argparse.Action], arg_strings_pattern: str) -> list[int]:
+        """Leave positional arguments that may be missing for later while flags are still to come.
+
+        argparse would take the one of `predict MODEL --json FILE` to be missing as soon as it reaches the flag.
+        """
+        counts = super()._match_arguments_partial(actions, arg_strings_pattern)
+        while counts and not counts[-1] and "O" in arg_strings_pattern:
+            counts.pop()
+        return counts
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see '{self.prog} --help'")

@@ -28,8 +28,8 @@ BATCH_ROWS: Final = 4096
 class Output(NamedTuple):
     """Predictions on their way to a file.
 
-    columns: the name of each column and the type of its cells, str or float. rows: the cells of the table, None for an
-    unknown one. records: the same as objects for JSON. Only one of rows and records is read, once.
+    columns: the name of each column and the type of its cells, str, int or float. rows: the cells of the table, None
+    for an unknown one. records: the same as objects for JSON. Only one of rows and records is read, once.
     """
 
     columns: dict[str, type]
@@ -98,7 +98,7 @@ def format_cell(cell: Any) -> str:
 
 def write_parquet(path: str, file: IO[bytes], output: Output) -> int:
     pa, parquet = import_pyarrow(path)
-    types = {str: pa.string(), float: pa.float64()}
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
     fields = [pa.field(name, types[kind]) for name, kind in output.columns.items()]
     schema = pa.schema(fields, metadata={MARK: b"1"})
     rows, count = iter(output.rows), 0

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     with error_context(args.model):
         files = export(args.model, args.to, out, force=args.force, **options)
     _console.allow_no_reader()
-    if model.levels:
+    if model.graphs:
         figures = describe_graphs(model, module, out, options)
     else:
         figures = describe_one(model, module, files, options)
@@ -85,7 +85,7 @@ def describe_graphs(model: Model, module: Any, out: str, options: dict[str, Any]
     for name, notes in describe_connections(model).items():
         own = options | ({"name": f"{options['name']}_{name}"} if "name" in options else {})
         files = output_files(module, graph_path(out, name))
-        found[name] = {"notes": " ".join(notes), **describe_one(model.levels[name].model, module, files, own)}
+        found[name] = {"notes": " ".join(notes), **describe_one(model.graphs[name].model, module, files, own)}
     return {"graphs": found}
 
 

@@ -107,12 +107,13 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "labels": model.labels,
         "multi_label": model.multi_label,
         "layers": [layer for graph in graphs for layer in graph["layers"]],
-        **({"graphs": graphs} if model.levels else {}),
+        **({"graphs": graphs} if model.graphs else {}),
         "parameters": sum(one.size for name, one in trained_tensors(model)),
         "state_bytes": model.state_bytes,
         "memory_bytes": source.memory_bytes + sum(side.memory_bytes for side in sides),
         "output_bytes": predictor.output_bytes,
         "kept_bytes": predictor.kept_bytes,
+        "attended_bytes": predictor.attended_bytes,
         "outputs": {name: output.to_json() for name, output in model.outputs.items()},
         "decoders": document["decoders"],
         "streams": describe_streams(model.keeps) if yes else f"no, because {because}",
@@ -141,10 +142,11 @@ def describe_graphs(predictor: Predictor) -> list[dict[str, Any]]:
     from ..layers import INPUT
 
     model, fused, start, clock = predictor.model, set(predictor.fused_layers), 0, INPUT
-    graphs = {name: (one.level, one.reads, one.model) for name, one in model.levels.items()}
+    graphs = {name: (one.level, one.reads, one.model, one.decoder) for name, one in model.graphs.items()}
     found = []
-    for name, (level, reads, graph) in (graphs or {GRAPH: (MESSAGE, (), model)}).items():
+    for name, (level, reads, graph, decoder) in (graphs or {GRAPH: (MESSAGE, (), model, "")}).items():
         layers = [describe_layer(i, graph, start + i in fused) for i in range(len(graph.layers))]
+        clock = f"decoder.{decoder}" if decoder else clock
         facts = {"name": name, "level": level, "clock": clock, "reads": list(reads) or [INPUT]}
         found.append({**facts, "state_bytes": graph.state_bytes, "layers": layers})
         start, clock = start + len(layers), f"{name}.end"
@@ -178,7 +180,7 @@ def format_report(facts: dict[str, Any], model: Model, width: int) -> str:
             *(source.describe() or [("input", format_value(describe_entry(source)))]),
             *((side.name, f"{format_value(describe_entry(side))}, a side input") for side in sides),
             *(line for output in model.outputs.values() for line in output.describe()),
-            *([("levels", ", ".join(one["level"] for one in facts["graphs"]))] if model.levels else []),
+            *([("levels", ", ".join(one.level for one in model.levels.values()))] if model.levels else []),
             ("parameters", f"{facts['parameters']:,}"),
             ("state", format_state(facts)),
             ("streams", facts["streams"] + describe_delay(facts["look_ahead"])),
@@ -207,10 +209,11 @@ def format_layers(layers: list[dict[str, Any]], width: int, title: str = "") -> 
 
 def format_graph(graph: dict[str, Any]) -> str:
     """Say of a graph when it ticks and what it reads."""
-    clock = str(graph["clock"])
+    clock, level = str(graph["clock"]), f", of a {graph['level']}" if graph["level"] else ""
     when = f"the end of {clock.removesuffix('.end')}" if clock.endswith(".end") else "a step of the input"
+    when = f"a step of {clock}" if not level else when
     return (
-        f"graph {graph['name']}, of a {graph['level']}: ticks at {when}, reads {', '.join(graph['reads'])}; "
+        f"graph {graph['name']}{level}: ticks at {when}, reads {', '.join(graph['reads'])}; "
         f"{graph['state_bytes']:,} bytes of state"
     )
 
@@ -248,7 +251,13 @@ def format_state(facts: dict[str, Any]) -> str:
     """Format the memory that a stream takes."""
     if facts["streams"].startswith("no"):
         return "none, it does not stream"
-    names = {"state": "the layers", "memory": "the input", "output": "the outputs", "kept": "the steps of a message"}
+    names = {
+        "state": "the layers",
+        "memory": "the input",
+        "output": "the outputs",
+        "kept": "the steps of a message",
+        "attended": "steps that a graph attends to, at most",
+    }
     parts = {names[what]: facts[f"{what}_bytes"] for what in names}
     shown = ", ".join(f"{size:,} for {what}" for what, size in parts.items() if size)
     return f"{sum(parts.values()):,} bytes per stream{f' ({shown})' * (facts['state_bytes'] < sum(parts.values()))}"

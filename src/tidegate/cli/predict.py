@@ -6,9 +6,13 @@ stdin; give series as a file. A file is .csv, .tsv or .jsonl (also .gz) or
 those are printed whose probability reaches the model's threshold. A forecaster
 prints its quantiles for each step ahead, and a chart if stdout is a terminal.
 
+A model that gives vectors writes them with --vectors, and with --nearest finds
+the rows of another file that are most similar to each input.
+
 With --out the predictions go to a file instead. A .csv or .parquet file has one
-row for each message or series, and for a forecast one for each step ahead; a
-.jsonl file has the lines that --json prints.
+row for each message or series, for a forecast one for each step ahead, and with
+--nearest one for each similar row; a .jsonl file has the lines that --json
+prints.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ EXAMPLES = """\
   tidegate predict intent.safetensors new.csv --text message --top 3
   echo "what's my balance" | tidegate predict intent.safetensors - --json
   tidegate predict intent.safetensors new.csv --out labels.csv
+  tidegate predict encoder.safetensors new.csv --nearest 5 corpus.jsonl
   tidegate predict load.safetensors load.csv --plot forecast.png"""
 
 
@@ -60,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     task = find_task(args.model, "predict")
     _flags.refuse_flags(task, "PREDICT_FLAGS", flags)
     if plot := flags.get("plot"):
-        _flags.check_plot(plot, [args.model, args.file], args.force)
+        _flags.check_plot(plot, list_inputs(args), args.force)
     if vectors := flags.get("vectors"):
-        _vectors.check_path(vectors, [name for name in (args.model, args.file) if name not in (None, "-")], args.force)
+        _vectors.check_path(vectors, list_inputs(args), args.force)
     predictor = load(args.model, **_precision.load_arguments(args))
     predicted = task.predict(predictor, make_question(args), flags)
     if plot:
@@ -101,16 +106,20 @@ def make_question(args: argparse.Namespace) -> Question:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raise OptionError for flags that contradict each other."""
-    if args.text is not None and args.file in (None, "-"):
+    if args.text is not None and args.file in (None, "-") and not _flags.read_files(args, "PREDICT_FLAGS"):
         raise OptionError("--text is now the column of a file, as in fit and score; give a message with --message")
     if (args.file is None) == (args.message is None):
         raise OptionError("give --message, a file, or - for stdin; see 'tidegate predict --help'")
     if args.out is not None:
         if args.json:
             raise OptionError("--json prints the predictions, but --out writes them to a file; give one of the two")
-        _predictions.check_path(
-            args.out, [args.model, *([args.file] if args.file not in (None, "-") else [])], args.force
-        )
+        _predictions.check_path(args.out, list_inputs(args), args.force)
+
+
+def list_inputs(args: argparse.Namespace) -> list[str]:
+    """List the files that the command reads, which it does not replace."""
+    given = [] if args.file in (None, "-") else [args.file]
+    return [args.model, *given, *_flags.read_files(args, "PREDICT_FLAGS")]
 
 
 def read_stdin() -> list[str]:

@@ -19,6 +19,7 @@ Memory = Mapping[str, Array]  # name -> [n, ...]; nobody writes to its arrays
 
 COMMON: Final = ("kind", "reads", "options")
 IDS: Final = "an id for each step"  # what decoders give, in words
+WRITTEN: Final = "the ids that it writes"
 FLAGS: Final = "for each step which labels are active"
 VALUES: Final = "numbers of the steps ahead"
 
@@ -56,12 +57,14 @@ class Update(NamedTuple):
 
     memory: the next one. decided: the results that are final now, oldest first, [n, steps, ...]; of a decoder of ids,
     -1 stands behind the last one of a stream. next: what is fed back to the model, [hypotheses, ...], if the decoder
-    drives it.
+    drives it. parents: of a search, the hypothesis whose state each of them continues, among those before, int64
+    [hypotheses]; hypotheses that have ended are left out, and there is nothing more to do once all are.
     """
 
     memory: Memory
     decided: Array
     next: Array | None = None
+    parents: Indices | None = None
 
 
 class Decoder(ABC):
@@ -69,13 +72,17 @@ class Decoder(ABC):
 
     place: of its entry in the document. width: how many numbers of its node it reads. tensors: role -> name of each.
     gives: what it gives, in words. drives: what it gives is fed back, beyond the last step of a stream; then no stream
-    remembers anything of it. late: after how many later steps a result is final, at the latest.
+    remembers anything of it. writes: it drives a graph of its own, from `begin` until no hypothesis is left; then
+    `finish` gives the results, of which the id `end` ends one. late: after how many later steps a result is final, at
+    the latest.
     """
 
     kind: ClassVar[str]
     gives: ClassVar[str]
     drives: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
     late: int = 0
+    end: int = -1
 
     def __init__(self, place: str, entry: Mapping[str, Any], width: int) -> None:
         self.place, self.tensors = place, dict(entry.get("tensors", {}))
@@ -94,6 +101,17 @@ class Decoder(ABC):
     def start(self, n: int, context: Context | None = None) -> Memory:
         """Return the memory of n streams before their first step."""
         return {name: np.zeros((n, *field.shape), field.dtype) for name, field in self.fields.items()}
+
+    def check_fed(self, ids: int, size: int, features: int) -> str:
+        """Say what is wrong with the input of the graph that the decoder drives, in a few words; "" if nothing is.
+
+        ids, size: how many ids a step has, and how many different ones there are. features: or how many numbers it has.
+        """
+        raise NotImplementedError(f"a decoder of kind {self.kind} drives no graph")
+
+    def begin(self, memory: Memory) -> Update:
+        """Return what is fed first to the graph that the decoder drives: one hypothesis for each stream."""
+        raise NotImplementedError(f"a decoder of kind {self.kind} drives no graph")
 
     @abstractmethod
     def update(self, memory: Memory, y: Array) -> Update:
@@ -138,8 +156,9 @@ class Decoder(ABC):
         """
         memory, found = self.start(1), []
         for row in values:
-            memory, decided, _ = self.update(memory, row[None])
-            found.append(decided[0])
+            update = self.update(memory, row[None])
+            memory = update.memory
+            found.append(update.decided[0])
         if not self.late:
             return np.concatenate(found)
         found.append(self.finish(memory).decided[0])

@@ -37,8 +37,8 @@ class Rollout(Decoder):
 
     >>> rollout = Rollout("outputs.forecast", {"options": {"quantiles": [0.5]}}, 1)
     >>> memory = rollout.start(1, Context(seed=0, paths=2))
-    >>> _, decided, following = rollout.update(memory, np.array([[[1.0]], [[3.0]]]))
-    >>> decided.tolist(), following.tolist()
+    >>> update = rollout.update(memory, np.array([[[1.0]], [[3.0]]]))
+    >>> update.decided.tolist(), update.next.tolist()
     ([[[[1.0]]]], [[1.0], [3.0]])
     """
 

@@ -16,7 +16,7 @@ from ..decode.base import Decoder
 from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..expect import check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
-from ..layers import INPUT, Layer, Source, output_delays, parse
+from ..layers import INPUT, Layer, Outside, Source, look_ahead, output_delays, parse
 from ..limits import (
     MAX_LAYERS,
     MAX_LOOK_AHEAD,
@@ -35,6 +35,7 @@ from .assembling import KEYS
 from .assembling import assemble as assemble
 from .assembling import assemble_levels as assemble_levels
 from .decoders import attach_decoders, check_decoder_names, parse_decoders, resolve_outputs
+from .driven import check_clocks, check_fed, check_memories, check_reads, read_driven, split_driven
 from .graph import (
     check_ids,
     check_names,
@@ -48,6 +49,7 @@ from .graph import (
 )
 from .levels import (
     Level,
+    check_outputs,
     has_levels,
     join_states,
     read_all_outside,
@@ -55,6 +57,7 @@ from .levels import (
     split_graph,
     split_tensors,
 )
+from .levels import check_names as check_level_names
 from .self_check import check_self_check
 from .state import check_state, count_floats, is_same_json
 from .state import state_schema as state_schema
@@ -101,11 +104,15 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
 
 def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
     """Do `validate` for a document with several graphs: check each as a model of its own, and then what joins them."""
-    check_keys("decoders", document["decoders"])
-    check_object("outputs", document["outputs"])
+    check_decoder_names(document["decoders"], document["graphs"])
+    check_outputs(document["outputs"])
     check_object("tapes", document["tapes"])
-    sides = read_sides(document, tensors)
+    check_level_names(document)
+    driven = read_driven(document)
+    check_clocks(document, driven)
+    sides = read_sides(document, tensors, driven)
     reads = read_all_outside(document, sides)
+    more = list(dict.fromkeys(node for one in driven.values() for node in one.reads.values()))
     singles: dict[str, Document] = {}
     parts: dict[str, Parts] = {}
     widths = {name: side.features or 0 for name, side in sides.items()}
@@ -113,14 +120,29 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
         entry = document["inputs"][INPUT]
         if outside:
             entry = {"kind": "array", "features": sum(widths[one] for one in outside)}
-        singles[name] = split_graph(document, name, entry, reads)
+        singles[name] = split_graph(document, name, entry, reads, more)
         with error_context(f"graphs.{name}"):
             parts[name] = _validate_graph(singles[name], tensors, is_part=True)
             if outside and not steps_at_once(parts[name].layers):
                 raise ModelFileError("reads whole rows or looks ahead, which a graph that ticks on another cannot")
         widths |= {one: output.width for one, output in parts[name].outputs.items()}
+    for part in parts.values():
+        if late := [key for key, decoder in part.decoders.items() if decoder.late]:
+            raise ModelFileError(f"decoders.{late[0]}: decides later, which a model of several graphs cannot wait for")
+    chain, kept = dict(singles), dict[str, Outside]()
+    for name, driver in driven.items():
+        singles[name] = split_driven(document, name, driver)
+        with error_context(f"graphs.{name}"):
+            parts[name] = _validate_graph(singles[name], tensors, is_part=True)
+            if not steps_at_once(parts[name].layers):
+                raise ModelFileError("reads whole rows or looks ahead, which a graph that a decoder drives cannot")
+        check_fed(driver, parts[name].decoders[driver.decoder], parts[name].inputs[INPUT])
+        check_reads(name, driver, parts[name].layers, widths, kept)
+    check_memories(kept)
+    if driven and (ahead := [name for name in chain if look_ahead(parts[name].layers)]):
+        raise ModelFileError(f"graphs.{ahead[0]}: looks ahead, so no graph that a decoder drives can read it")
     if document["check"] is not None:
-        check_keys("check", document["check"], *reads)
+        check_keys("check", document["check"], *singles)
     split = split_tensors(singles, tensors)
     for name, one in singles.items():
         with error_context(f"graphs.{name}"):
@@ -128,7 +150,10 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
     first = next(iter(singles.values()))
     if not is_same_json(document["streams"], first["streams"]):
         raise ModelFileError(f"streams: is {show(document['streams'])}; expected {show(first['streams'])}")
-    check_state(document["state"], join_states(singles))
+    check_state(document["state"], join_states(chain))
+    if unread := sorted(set(document["decoders"]).difference(*(part.decoders for part in parts.values()))):
+        found = document["decoders"][unread[0]]
+        raise ModelFileError(f"decoders.{unread[0]}.reads: is {show(found.get('reads'))}; expected a node of a graph")
     if unknown := sorted(set(document["outputs"]).difference(*(part.outputs for part in parts.values()))):
         found = document["outputs"][unknown[0]]
         raise ModelFileError(f"outputs.{unknown[0]}.from: is {show(found.get('from'))}; expected a node of a graph")
@@ -136,10 +161,16 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
     return Parts(
         {key: tape for part in parts.values() for key, tape in part.tapes.items()},
         tuple(layer for part in parts.values() for layer in part.layers),
-        {**next(iter(parts.values())).inputs, **sides},
+        {**parts[next(iter(chain))].inputs, **sides},
         {key: part.outputs[key] for key in document["outputs"] for part in parts.values() if key in part.outputs},
-        {},
-        {name: Level(graphs[name]["level"], reads[name], singles[name], split[name]) for name in reads},
+        {key: decoder for part in parts.values() for key, decoder in part.decoders.items()},
+        {
+            **{name: Level(graphs[name]["level"], reads[name], singles[name], split[name]) for name in chain},
+            **{
+                name: Level("", tuple(of.reads.values()), singles[name], split[name], of.decoder, tuple(of.reads))
+                for name, of in driven.items()
+            },
+        },
     )
 
 
@@ -150,7 +181,7 @@ def _validate_graph(document: Document, tensors: Mapping[str, Array], is_part: b
     """
     tapes = _check_tapes(document["tapes"])
     check_names(document)
-    check_decoder_names(document["decoders"])
+    check_decoder_names(document["decoders"], ())
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
     layers = _parse_layers(read_layers(document), read_sources(document), tapes, source, tensors)

@@ -83,29 +83,34 @@ def assemble_levels(
     graphs: Mapping[str, GraphPlan],
     outputs: Mapping[str, Any],
     provenance: dict[str, Any],
+    decoders: Mapping[str, Any] = MappingProxyType({}),
 ) -> Document:
     """Make the document of a model with several graphs, each of which ticks at the end of the one before.
 
-    inputs: entries by name, side inputs with the `clock` that they have. graphs: by name, the innermost first. outputs:
-    entries with `from`. Other arguments: see `assemble`.
+    inputs: entries by name, side inputs with the `clock` that they have. graphs: by name, the innermost first, and
+    behind them those that decoders drive. outputs, decoders: entries with `from` and `reads`. Other arguments: see
+    `assemble`.
     """
     document: Document = {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
-        "graphs": graphs_entry(graphs),
+        "graphs": graphs_entry(graphs, decoders),
         "outputs": dict(outputs),
-        "decoders": {},
+        "decoders": dict(decoders),
         "tapes": {
             name: tape.to_json() for plan in graphs.values() for x in plan.layers for name, tape in x.tapes.items()
         },
         "provenance": provenance,
         "check": None,
     }
-    reads = {name: plan.reads for name, plan in graphs.items()}
-    singles = {name: split_graph(document, name, inputs[INPUT], reads) for name in graphs}
-    for name, plan in graphs.items():
-        nodes = read_output_nodes(singles[name]["outputs"], plan.layers)
+    chain = {name: plan for name, plan in graphs.items() if not plan.decoder}
+    reads = {name: plan.reads for name, plan in chain.items()}
+    more = list(dict.fromkeys(node for plan in graphs.values() if plan.decoder for node in plan.reads))
+    singles = {name: split_graph(document, name, inputs[INPUT], reads, more) for name in chain}
+    for name, plan in chain.items():
+        one = singles[name]
+        nodes = read_output_nodes(resolve_outputs(one["outputs"], one["decoders"]), plan.layers)
         joined, _ = join_outputs(plan.layers, nodes.values())
         singles[name] |= {"state": state_schema(joined), "streams": streams_entry(joined)}
     first = next(iter(singles.values()))

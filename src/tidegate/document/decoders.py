@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import decode
@@ -21,12 +21,15 @@ from .graph import GRAPH, find_node
 Document = dict[str, Any]
 
 
-def check_decoder_names(decoders: Any) -> None:
-    """Check that decoders have names of their own, and entries that say what they read. Raises ModelFileError."""
+def check_decoder_names(decoders: Any, graphs: Iterable[str]) -> None:
+    """Check that decoders have names of their own, and entries that are objects. Raises ModelFileError.
+
+    graphs: the names of graphs.
+    """
     check_object("decoders", decoders)
     check_list("decoders", list(decoders), 0, MAX_OUTPUTS)
     for name, entry in decoders.items():
-        if not name.isidentifier() or name in (INPUT, GRAPH):
+        if not name.isidentifier() or name in (INPUT, GRAPH, *graphs):
             raise ModelFileError(
                 f"decoders: has the name {show(name)}; expected letters, digits and _, not the name of an input or a "
                 "graph"
@@ -74,7 +77,15 @@ def parse_decoders(
             raise ModelFileError(
                 f"{place}: the input starts anew for each answer, so no step follows another; leave it out"
             )
-        found[name] = decode.parse(place, entry, layers[node].width, tensors)
+        plain = {key: value for key, value in entry.items() if key not in ("drives", "feeds")}
+        found[name] = decoder = decode.parse(place, plain, layers[node].width, tensors)
+        if decoder.writes and (entry.get("drives"), entry.get("feeds")) != (GRAPH, INPUT):
+            raise ModelFileError(
+                f"{place}: a decoder of kind {decoder.kind} drives a graph, which 'drives' names, and feeds an input, "
+                "which 'feeds' names"
+            )
+        if not decoder.writes and (extra := sorted(set(entry) - set(plain))):
+            raise ModelFileError(f"{place}.{extra[0]}: a decoder of kind {decoder.kind} drives no graph; remove it")
     return found
 
 

@@ -19,6 +19,7 @@ from ..limits import MAX_LAYERS, MAX_LEVELS
 from ..outputs import make_entry
 from ..strictjson import show
 from ..tensors import Array
+from .driven import CLOCK, DrivenEntry, chain_of, is_driven
 from .graph import GRAPH, check_node, make_nodes
 
 Document = dict[str, Any]
@@ -30,21 +31,30 @@ class GraphPlan(NamedTuple):
 
     level: what its steps belong to, such as a conversation. reads: what its input consists of, in order: nodes of the
     graph below, "words.4", and side inputs; empty for the first graph, which reads the input. layers: as of a model
-    with this graph alone, whose input is "x".
+    with this graph alone, whose input is "x". decoder: of a graph that one drives, its name; then the level is "", and
+    layer readers[i] has reads[i], a node of any other graph.
     """
 
     level: str
     layers: Sequence[Layer]
     reads: tuple[str, ...] = ()
+    decoder: str = ""
+    readers: tuple[int, ...] = ()
 
 
 class Level(NamedTuple):
-    """A graph of a document: level and reads as in GraphPlan, and document and tensors of a model with it alone."""
+    """A graph of a document: level and reads as in GraphPlan, and document and tensors of a model with it alone.
+
+    decoder: of a graph that one drives, its name; "" for others. readers: then the index of the layer that has each of
+    `reads`.
+    """
 
     level: str
     reads: tuple[str, ...]
     document: Document
     tensors: dict[str, Array]
+    decoder: str = ""
+    readers: tuple[int, ...] = ()
 
 
 def has_levels(document: Document) -> bool:
@@ -53,12 +63,19 @@ def has_levels(document: Document) -> bool:
     return isinstance(graphs, dict) and len(graphs) > 1
 
 
-def graphs_entry(graphs: Mapping[str, GraphPlan]) -> Document:
-    """Return the key `graphs` of a document."""
+def graphs_entry(graphs: Mapping[str, GraphPlan], decoders: Mapping[str, Any]) -> Document:
+    """Return the key `graphs` of a document. decoders: its decoders."""
     entries: Document = {}
     below = ""
     for name, plan in graphs.items():
         nodes = make_nodes(plan.layers)
+        if plan.decoder:
+            feeds, outside = decoders[plan.decoder]["feeds"], dict(zip(plan.readers, plan.reads, strict=True))
+            for i, node in enumerate(nodes):
+                own = [feeds if source == INPUT else source for source in node["from"]]
+                node["from"] = [*own, outside[i]] if i in outside else own
+            entries[name] = {"clock": f"{CLOCK}{plan.decoder}", "nodes": nodes}
+            continue
         for node in nodes if below else ():
             node["from"] = [one for source in node["from"] for one in (plan.reads if source == INPUT else [source])]
         entries[name] = {"clock": f"{below}.end" if below else INPUT, "level": plan.level, "nodes": nodes}
@@ -66,13 +83,13 @@ def graphs_entry(graphs: Mapping[str, GraphPlan]) -> Document:
     return entries
 
 
-def read_sides(document: Document, tensors: Mapping[str, Array]) -> dict[str, Input]:
-    """Check the names of a document with several graphs; return its side inputs by name. Raises ModelFileError."""
-    check_names(document)
+def read_sides(document: Document, tensors: Mapping[str, Array], driven: Mapping[str, DrivenEntry]) -> dict[str, Input]:
+    """Return the side inputs of a document with several graphs by name. Raises ModelFileError."""
+    fed = [one.feeds for one in driven.values()]
     sides = {
         name: input_room.parse(name, {k: v for k, v in entry.items() if k != "clock"}, tensors)
         for name, entry in document["inputs"].items()
-        if name != INPUT
+        if name != INPUT and name not in fed
     }
     if wrong := [name for name, side in sides.items() if not side.may_be_side]:
         found = document["inputs"][wrong[0]]["kind"]
@@ -82,15 +99,23 @@ def read_sides(document: Document, tensors: Mapping[str, Array]) -> dict[str, In
 
 def read_all_outside(document: Document, sides: Mapping[str, Input]) -> dict[str, tuple[str, ...]]:
     """Return what each graph reads from outside, by its name."""
-    names = list(document["graphs"])
+    names = list(chain_of(document))
     return {name: read_outside(document, name, below, sides) for below, name in zip(["", *names], names, strict=False)}
+
+
+def check_outputs(outputs: Any) -> None:
+    """Check that outputs are objects. Raises ModelFileError."""
+    check_object("outputs", outputs)
+    for name, of in outputs.items():
+        check_object(f"outputs.{name}", of)
 
 
 def check_names(document: Document) -> None:
     """Check the names, clocks and levels of graphs, and the clocks of side inputs."""
-    graphs = document["graphs"]
-    if len(graphs) > MAX_LEVELS:
-        raise ModelFileError(f"graphs: has {len(graphs)} entries; at most {MAX_LEVELS} are allowed")
+    check_object("inputs", document["inputs"])
+    graphs = chain_of(document)
+    if not 1 <= len(graphs) <= MAX_LEVELS:
+        raise ModelFileError(f"graphs: has {len(graphs)} that tick on each other; expected 1 to {MAX_LEVELS}")
     clock, levels = INPUT, list[str]()
     for name, graph in graphs.items():
         place = f"graphs.{check_text('a name in graphs', name)}"
@@ -106,17 +131,17 @@ def check_names(document: Document) -> None:
         levels.append(graph["level"])
         clock = f"{name}.end"
         check_list(f"{place}.nodes", graph["nodes"], 1, MAX_LAYERS)
-    check_object("inputs", document["inputs"])
     if INPUT not in document["inputs"]:
         raise ModelFileError(f"inputs: the key {INPUT!r} is missing")
-    upper = list(graphs)[1:]
+    upper = [*list(graphs)[1:], *(name for name, graph in document["graphs"].items() if is_driven(graph))]
     for name, entry in document["inputs"].items():
         if name == INPUT:
             continue
         place = f"inputs.{check_text('a name in inputs', name)}"
         check_object(place, entry)
         if entry.get("clock") not in upper:
-            raise ModelFileError(f"{place}.clock: is {show(entry.get('clock'))}; expected one of {', '.join(upper)}")
+            expected = f"expected one of {', '.join(upper)}" if upper else f"expected no input but {INPUT!r}"
+            raise ModelFileError(f"{place}.clock: is {show(entry.get('clock'))}; {expected}")
 
 
 def read_outside(document: Document, name: str, below: str, sides: Mapping[str, Input]) -> tuple[str, ...]:
@@ -148,19 +173,30 @@ def read_outside(document: Document, name: str, below: str, sides: Mapping[str, 
     return found
 
 
-def split_graph(document: Document, name: str, entry: Document, reads: Mapping[str, tuple[str, ...]]) -> Document:
+def split_graph(
+    document: Document, name: str, entry: Document, reads: Mapping[str, tuple[str, ...]], more: Sequence[str] = ()
+) -> Document:
     """Return the document of a model with one graph alone, without its state and what says whether it streams.
 
     entry: of its input. reads: as `read_all_outside` gives them; the nodes that the graph above reads are outputs, too,
-    by their names there.
+    by their names there. more: nodes of any graph that others read.
     """
     graphs, is_first = document["graphs"], not reads[name]
     nodes = [replace_outside(node, reads[name]) for node in graphs[name]["nodes"]]
-    exported = [one for outside in reads.values() for one in outside if one.partition(".")[0] == name]
-    own = {key: dict(of) for key, of in document["outputs"].items() if str(of.get("from", "")).startswith(f"{name}.")}
+    exported = [one for outside in (*reads.values(), more) for one in outside if one.partition(".")[0] == name]
+    decoders = {
+        key: {**of, "reads": GRAPH + of["reads"][len(name) :]}
+        for key, of in document["decoders"].items()
+        if str(of.get("reads", "")).startswith(f"{name}.") and "drives" not in of
+    }
+    own = {
+        key: dict(of)
+        for key, of in document["outputs"].items()
+        if str(of.get("from", "")).startswith(f"{name}.") or of.get("from") in decoders
+    }
     own |= {one: {**make_entry(None, ""), "from": one} for one in exported}
     for of in own.values():
-        of["from"] = GRAPH + of["from"][len(name) :]
+        of["from"] = of["from"] if of["from"] in decoders else GRAPH + of["from"][len(name) :]
     used, check = {node.get("tape") for node in nodes}, document["check"]
     return {
         "format": document["format"],
@@ -168,7 +204,7 @@ def split_graph(document: Document, name: str, entry: Document, reads: Mapping[s
         "inputs": {INPUT: entry},
         "graphs": {GRAPH: {"clock": INPUT, "nodes": nodes}},
         "outputs": own,
-        "decoders": {},
+        "decoders": decoders,
         "tapes": {key: tape for key, tape in document["tapes"].items() if key in used},
         "state": None,
         "streams": None,
@@ -183,7 +219,11 @@ def split_tensors(levels: Mapping[str, Document], tensors: Mapping[str, Array]) 
     levels: the documents of the graphs.
     """
     named = {
-        name: {t for node in one["graphs"][GRAPH]["nodes"] for t in (node.get("tensors") or {}).values()}
+        name: {
+            t
+            for part in (*one["graphs"][GRAPH]["nodes"], *one["decoders"].values())
+            for t in (part.get("tensors") or {}).values()
+        }
         | {t for case in (one["check"] or {}).get("cases", ()) for t in (case.get("output"), case.get("state"))}
         for name, one in levels.items()
     }

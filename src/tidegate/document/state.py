@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import ModelFileError
@@ -16,8 +16,9 @@ from ..strictjson import canonical, show
 def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
     """Lay out the state of layers, as in the key `state`: {"bytes": size of the block, "arrays": [...]}.
 
-    The arrays are sorted by offset. Layers of which one needs whole rows have no state but `steps`. Raises:
-    ModelFileError if the layers together carry over 16 MiB from step to step.
+    The arrays are sorted by offset; those that steps only read stand last, from a multiple of 8 on. Layers of which one
+    needs whole rows have no state but `steps`. Raises: ModelFileError if the layers together carry over 16 MiB from
+    step to step.
 
     >>> from ..layers import parse
     >>> state_schema([parse("pool", {"size": 2, "over": ["max"]}, 2, {})])["arrays"][1]
@@ -25,8 +26,9 @@ def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
     """
     arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
     offset = 8
-    for i, layer in enumerate(layers):
-        for name, (shape, fill) in name_states(i, layer.carried()).items():
+    for is_held in (False, True):
+        offset = -(-offset // 8) * 8 if is_held and any(layer.held for layer in layers) else offset
+        for name, (shape, fill) in list_states(layers, is_held):
             arrays.append(
                 {
                     "name": name,
@@ -44,6 +46,24 @@ def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
     if whole_window(layers):
         arrays, offset = arrays[:1], 8
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
+
+
+def list_states(layers: Sequence[Layer], is_held: bool) -> Iterator[tuple[str, tuple[tuple[int, ...], Any]]]:
+    """Yield the states that steps only read, or those that they change, by their names in the model."""
+    for i, layer in enumerate(layers):
+        own = {name: state for name, state in layer.carried().items() if (name in layer.held) == is_held}
+        yield from name_states(i, own).items()
+
+
+def find_held(layers: Sequence[Layer]) -> tuple[int, dict[str, int]]:
+    """Return where the states begin that steps only read, behind those that they change; and the offset of each.
+
+    They go by their names in the model; offsets count from the beginning of the block.
+    """
+    schema = state_schema(layers)
+    held = {name for name, _ in list_states(layers, True)}
+    places = {array["name"]: array["offset"] for array in schema["arrays"] if array["name"] in held}
+    return min(places.values(), default=schema["bytes"]), places
 
 
 def check_state(value: Any, computed: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Estimators that follow the conventions of scikit-learn: Classifier, Tagger and Forecaster; see README.md."""
+"""Estimators that follow the conventions of scikit-learn: Classifier, Encoder, Tagger and Forecaster; see README.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ except ModuleNotFoundError as error:
     ) from error
 
 from .classifier import Classifier
+from .encoder import Encoder
 from .forecaster import Forecaster
 from .tagger import Tagger
 
-__all__ = ["Classifier", "Forecaster", "Tagger"]
+__all__ = ["Classifier", "Encoder", "Forecaster", "Tagger"]

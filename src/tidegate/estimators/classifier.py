@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import WrongData
 from ..tasks import classify
 from ..tasks.classify import Options
 from . import samples
 from .base import TidegateEstimator, fit_predictor, raise_value_errors
+from .conversations import Places, ask_conversations, has_conversations, make_labelled_source, require_values
 from .parameters import COLUMN_OPTIONS, CommonParameters, make_options, with_parameters
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
         a table [n, T] (an array, or a frame of pandas or polars): each row is a series of T steps with one channel;
         series: an array [n, T, channels], or a list of arrays [T, channels] or [T]; T may differ, in `predict` too.
 
+    Texts can be messages in conversations: then each gets its label from those before it in its conversation, too.
+    `fit`, `predict`, `predict_proba` and `score` take them as `conversations` [n], equal for messages of one
+    conversation; `turns` [n], numbers that put the messages of a conversation in order; and `speakers` [n], if it
+    matters who speaks. Rows may stand in any order, and answers come in the same one.
+
     After fit: `classes_`; `predictor_` and `model_`, to stream, verify and export like any other model;
     `n_features_in_` and `feature_names_in_` if X was a table.
 
@@ -48,44 +54,85 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
 
     classes_: npt.NDArray[Any]
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Classifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        *,
+        conversations: Any = None,
+        turns: Any = None,
+        speakers: Any = None,
+    ) -> Classifier:
         """Train the classifier and return it.
 
         y: class labels [n], integers, booleans or text. groups: [n], equal for rows that belong together, such as those
         of one patient, which are then held out together or not at all; None: only equal rows belong together.
+        conversations, turns, speakers: [n], see above; whole conversations are then held out, and a message whose label
+        is None, NaN or the empty text is only context.
 
         Raises WrongData (a ValueError and a DataError), WrongValue (a ValueError and an OptionError), MissingExtra
         without torch, and what scikit-learn raises for tables.
         """
         with raise_value_errors():
-            options = make_options(self, Options, group=None if groups is None else "group")
-            rows, y = samples.to_labelled_samples(self, X, y)
-            classes, codes = np.unique(y, return_inverse=True)
-            if len(classes) < 2:
-                raise WrongData(f"y has only one class, {classes.tolist()[0]!r}; give two or more")
-            names = samples.format_classes(classes)
-            self.predictor_ = fit_predictor(
-                self, classify.KIND, options, samples.make_source(rows, [names[k] for k in codes], groups)
-            )
+            places = Places(conversations, turns, speakers)
+            source, columns, classes = make_labelled_source(self, X, y, groups, places)
+            options = make_options(self, Options, **columns)
+            self.predictor_ = fit_predictor(self, classify.KIND, options, source)
             self.classes_ = classes
         return self
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(
+        self, X: Any, *, conversations: Any = None, turns: Any = None, speakers: Any = None
+    ) -> npt.NDArray[np.float64]:
         """Return the probability of each class, float64 [n, classes], in the order of `classes_`.
 
-        They are the model's float32 outputs, divided by their sum. Raises as `fit`.
+        They are the model's float32 outputs, divided by their sum. conversations, turns, speakers: as in `fit`, if it
+        was given them. Raises as `fit`.
         """
         check_is_fitted(self)
         with raise_value_errors():
-            outputs = self.predictor_.predict(samples.to_samples(self, X)).astype(np.float64)
+            if has_conversations(self, places := Places(conversations, turns, speakers)):
+                answers = ask_conversations(self, self.predictor_.answers, samples.to_messages(self, X), places)
+                outputs = np.stack([require_values(row, answer) for row, answer in enumerate(answers)])
+            else:
+                outputs = self.predictor_.predict(samples.to_samples(self, X))
+        outputs = outputs.astype(np.float64)
         labels = self.predictor_.labels or []
         ordered = outputs[:, [labels.index(name) for name in samples.format_classes(self.classes_)]]
         return np.asarray(ordered / ordered.sum(1, keepdims=True))
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class of each row, [n], of the same type as y in `fit`. Raises as `fit`."""
-        best = self.predict_proba(X).argmax(1)
+    def predict(
+        self, X: Any, *, conversations: Any = None, turns: Any = None, speakers: Any = None
+    ) -> npt.NDArray[Any]:
+        """Return the most probable class of each row, [n], of the same type as y in `fit`.
+
+        conversations, turns, speakers: as in `fit`, if it was given them. Raises as `fit`.
+        """
+        best = self.predict_proba(X, conversations=conversations, turns=turns, speakers=speakers).argmax(1)
         return np.asarray(self.classes_[best])
+
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        conversations: Any = None,
+        turns: Any = None,
+        speakers: Any = None,
+    ) -> float:
+        """Return the accuracy. Of messages in conversations, those without a label do not count.
+
+        sample_weight: of each row, [n]. Other arguments, and what it raises: as `fit`.
+        """
+        found = self.predict(X, conversations=conversations, turns=turns, speakers=speakers)
+        if conversations is not None:
+            with raise_value_errors():
+                y, has_label = samples.to_optional_labels(self, found, y)
+            found = found[has_label]
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[has_label]
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

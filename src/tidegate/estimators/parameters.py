@@ -13,7 +13,7 @@ from ..tasks._options import check_options, option, renamed_fields
 
 COLUMN_OPTIONS: Final = frozenset(  # they describe the columns of a file; an estimator gets X and y instead
     ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
-) | {"static", "conversation", "turn", "speaker", "context"}
+) | {"static", "conversation", "turn", "speaker"}
 
 C = TypeVar("C", bound=type)
 

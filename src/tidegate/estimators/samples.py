@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -14,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from ..data.series import Collection, from_arrays
 from ..data.series_frames import REMEDY, read_frame_table, read_matrix
 from ..data.table import Table
-from ..data.table_cells import hash_columns, to_python
+from ..data.table_cells import hash_columns, is_missing, to_python
 from ..errors import WrongData, error_context
 
 Samples = list[Any]
@@ -49,17 +50,70 @@ def to_labelled_samples(estimator: Any, X: Any, y: Any) -> tuple[Samples, Any]:
     return samples, y
 
 
-def make_source(samples: Samples, labels: list[str], groups: Any = None) -> Table | Collection:
-    """Return samples, their labels and their groups [n] as the table or collection that the task learns from."""
+def to_messages(estimator: Any, X: Any) -> Samples:
+    """Return X as texts, which are messages in conversations. Raises WrongData for anything else."""
+    if (samples := _texts_or_series(X)) is None or not all(isinstance(one, str) for one in samples):
+        raise WrongData("conversations are of messages, but X holds numbers; expected texts")
+    for name in TABLE_ATTRIBUTES:
+        estimator.__dict__.pop(name, None)
+    return samples
+
+
+def to_optional_labels(estimator: Any, samples: Any, y: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """Return the class labels of the rows that have one, and which those are, bool [n].
+
+    None, NaN and the empty text stand for a row without a label. Raises WrongData, and what scikit-learn raises.
+    """
+    if y is None:
+        raise WrongData(f"{type(estimator).__name__} {NO_LABELS}")
+    cells = list(y) if isinstance(y, list | tuple) else column_or_1d(y, warn=True).tolist()
+    check_consistent_length(samples, cells)
+    labelled = np.array([not is_missing(cell) and cell != "" for cell in cells])
+    known = [cell for cell, has in zip(cells, labelled, strict=True) if has]
+    if not known:
+        raise WrongData("y has no label in any row; give two or more classes")
+    _check_alike("y", known, "labels")
+    check_classification_targets(labels := np.array(known))
+    return labels, labelled
+
+
+def make_unlabelled_source(estimator: Any, X: Any, groups: Any = None, pairs: Any = None) -> Table | Collection:
+    """Return X as the table or collection that a task learns from without labels; set the attributes of a table.
+
+    pairs: the text that belongs to each text of X, [n]. Raises WrongData, DataError, and what scikit-learn raises.
+    """
+    if (samples := _texts_or_series(X)) is None:
+        finite = True if estimator.missing == "error" else "allow-nan"
+        samples = list(validate_data(estimator, X, dtype=np.float64, ensure_all_finite=finite)[:, :, None])
+    else:
+        for name in TABLE_ATTRIBUTES:
+            estimator.__dict__.pop(name, None)
+    if pairs is not None and not all(isinstance(one, str) for one in samples):
+        raise WrongData("pairs are texts that belong to texts, but X holds numbers; leave pairs out")
+    return make_source(samples, None, groups, pairs)
+
+
+def make_source(
+    samples: Samples, labels: list[str] | None, groups: Any = None, pairs: Any = None
+) -> Table | Collection:
+    """Return samples with what is known of each as the table or collection that the task learns from.
+
+    labels, groups, pairs: [n], or None. pairs: texts that belong to texts.
+    """
     if groups is not None:
         check_consistent_length(samples, groups := column_or_1d(groups).tolist())
     if not isinstance(samples[0], str):
         return from_arrays(samples, labels, groups=groups)
     texts = to_python(samples, "text", lambda row: f"X, row {row + 1}")
-    columns = {"text": [text or "" for text in texts], "label": labels}
+    columns = {"text": [text or "" for text in texts]}
+    if labels is not None:
+        columns["label"] = labels
     if groups is not None:
         columns["group"] = to_python(groups, "group", lambda row: f"groups, row {row + 1}")
-    return Table("X", columns, list(range(1, len(labels) + 1)), hash_columns(columns), unit="row")
+    if pairs is not None:
+        check_consistent_length(samples, pairs := column_or_1d(pairs).tolist())
+        columns["pairs"] = to_python(pairs, "pairs", lambda row: f"pairs, row {row + 1}")
+    return Table("X", columns, list(range(1, len(texts) + 1)), hash_columns(columns), unit="row")
 
 
 def format_classes(classes: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..layers import state_names
 from ..model import Model
 
 
@@ -38,7 +39,25 @@ def describe_connections(model: Model) -> dict[str, list[str]]:
         else:
             notes.append(f"What {above[0]} reads are the outputs after the last step of a {one.level}.")
         found[name] = notes
+    for name in model.driven:
+        found[name] = describe_driven(model, name)
     return found
+
+
+def describe_driven(model: Model, name: str) -> list[str]:
+    """Say of a graph that a decoder drives what has to be put into its state, what it reads and what it gives."""
+    graph = model.driven[name]
+    places = {array["name"]: array for array in graph.model.state_schema}
+    notes = [f"This is the graph {name} of the model; a decoder drives it. It is exported alone, with its own hashes."]
+    for i, node in zip(graph.readers, graph.reads, strict=True):
+        layer = graph.model.layers[i]
+        states = [places[one] for one in state_names(i, dict.fromkeys(layer.held)).values()]
+        where = ", ".join(f"{one['name']} {one['shape']} at byte {one['offset']}" for one in states)
+        most = layer.outside.most if layer.outside else 0
+        what = f"the outputs after each step, at most {most}" if most else "the outputs after the last step"
+        notes.append(f"Before its first step, put {what} of {node} into its state: {where}.")
+    notes.append(f"Each step takes what the decoder {graph.decoder} feeds back. The decoder is not exported.")
+    return notes
 
 
 def describe_reads(model: Model, k: int) -> list[str]:

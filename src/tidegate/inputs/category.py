@@ -58,7 +58,7 @@ class CategoryInput(PlainInput):
         """Return the row of one name [1, size], and the names so far."""
         assert self.features is not None
         if not isinstance(x, str) or not x:
-            raise DataError(f"{str(x)[:40]!r} was given; expected a name, a string that is not empty")
+            raise DataError(f"{x!r:.40} was given; expected a name, a string that is not empty")
         try:
             size = len(x.encode())
         except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """The layers of this folder, and what reads and builds lists of them; README.md describes a layer's file."""
 
 from ._builder import Builder, init_weights
-from ._layer import INPUT, Layer, Source, States, choose
+from ._layer import INPUT, Layer, Outside, Source, States, choose
 from ._load import kinds, load, parse
 from ._walk import (
     add_each,
@@ -24,6 +24,7 @@ __all__ = [
     "INPUT",
     "Builder",
     "Layer",
+    "Outside",
     "Source",
     "States",
     "add_each",

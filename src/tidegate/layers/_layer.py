@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,18 @@ Step = Callable[..., tuple[Any, dict[str, Any]]]
 Source = int | str  # the index of an earlier node; or an input, "x", or one of its ports, "x.name"
 INPUT = "x"
 MOST_RECORDED = 512
+
+
+class Outside(NamedTuple):
+    """What a layer reads of another graph: the numbers of a node, so many wide.
+
+    most: how many of that graph's latest steps there can be; 0: it reads the last step alone.
+    """
+
+    width: int
+    most: int = 0
+
+
 RECORDED: dict[tuple[Any, ...], tuple[dict[str, Tape], Program]] = {}  # class, step and options -> tapes, program
 
 
@@ -47,6 +59,7 @@ class Layer(ABC):
     repeats: ClassVar[bool] = False  # whether a row has the same output after every step
     copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
     skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
+    held: ClassVar[tuple[str, ...]] = ()  # the states that steps only read, which stand last in a block
 
     tensors: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] | None = None
@@ -173,6 +186,22 @@ class Layer(ABC):
     def initial_state(self, rows: int) -> dict[str, npt.NDArray[Any]]:
         """Return the states before the first step, name -> [rows, *shape]."""
         return {name: np.full((rows, *shape), first) for name, (shape, first) in self.state().items()}
+
+    @property
+    def outside(self) -> Outside | None:
+        """What the layer reads of another graph, which whoever starts a row puts into the states in `held`; or None."""
+        return None
+
+    def hold(self, rows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the states in `held`, name -> its shape. rows: what `outside` gives [steps, width]."""
+        raise OptionError(f"{self.kind} reads no other graph")
+
+    def fill(self, shapes: Mapping[str, Shape], rows: Sequence[Sequence[float]]) -> States:
+        """Return the states in `held` with what these rows of another graph make of them; zeros without rows."""
+        if not rows:
+            return {name: (shape, 0.0) for name, shape in shapes.items()}
+        values = self.hold(np.array(rows, np.float32))
+        return {name: (shape, values[name].tolist()) for name, shape in shapes.items()}
 
     @cached_property
     def program(self) -> Program:

@@ -8,18 +8,19 @@ from ..errors import OptionError
 
 MAX_WIDTH = 1 << 20
 MAX_ROWS = 1 << 26
+LARGEST_FLOAT = 3.4028234663852886e38
 COMMON_KEYS = {"tensors", "sources", "add"}
 
 
-def check_keys(kind: str, node: dict[str, Any], *options: str) -> dict[str, Any]:
+def check_keys(kind: str, node: dict[str, Any], *options: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return what every layer has, `tensors`, `sources` and `add`, as they stand in the object.
 
-    Raises OptionError unless the object has exactly these options besides.
+    Raises OptionError unless the object has exactly these options besides, and perhaps some of the optional ones.
     """
     if missing := [k for k in options if k not in node]:
         raise OptionError(f"{missing[0]!r} is missing; {kind} needs {', '.join(options) or 'no option'}")
-    if extra := sorted(set(node) - COMMON_KEYS - set(options)):
-        raise OptionError(f"unknown option {extra[0]!r}; {kind} has {', '.join(options) or 'none'}")
+    if extra := sorted(set(node) - COMMON_KEYS - set(options) - set(optional)):
+        raise OptionError(f"unknown option {extra[0]!r}; {kind} has {', '.join((*options, *optional)) or 'none'}")
     return {key: node[key] for key in COMMON_KEYS if key in node}
 
 
@@ -39,6 +40,28 @@ def check_width(kind: str, node: dict[str, Any], key: str, width: int | None) ->
     if value != width:
         raise OptionError(f"{key} is {value}; the input is {width} wide")
     return value
+
+
+def check_initial(node: dict[str, Any], width: int, most: int) -> list[list[float]]:
+    """Return the option `initial`, rows of another graph that are there before others are given; [] if it is left out.
+
+    Raises OptionError unless it is a list of 1 to `most` rows of `width` float32 numbers.
+    """
+    if "initial" not in node:
+        return []
+    rows = node["initial"]
+    if not isinstance(rows, list) or not 1 <= len(rows) <= most:
+        raise OptionError(f"initial must be a list of 1 to {most} rows; leave it out for none")
+    for i, row in enumerate(rows):
+        numbers = isinstance(row, list) and len(row) == width and all(type(v) is float for v in row)
+        if not numbers or not all(abs(v) <= LARGEST_FLOAT for v in row):
+            raise OptionError(f"initial[{i}] must be {width} float32 numbers")
+    return rows
+
+
+def leave_out_empty(options: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return options without one of them if that is empty."""
+    return {key: value for key, value in options.items() if key != name or value}
 
 
 def check_choice(node: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:

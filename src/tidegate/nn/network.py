@@ -15,6 +15,7 @@ from ..errors import ModuleError
 from ..layers import INPUT, Layer, Source, name_states, output_delays, reads_of, sources_of, walk, whole_window
 from . import transforms
 from .embedding import apply_dropout, draw_dropout
+from .given import GivenRows, run_given
 from .layer_functions import Noise, Run, run_pool, run_rows, run_with_states
 from .ops import TorchOps
 from .packed import PackedLayout
@@ -132,9 +133,16 @@ class Network(transforms.NotScriptable):
         return self.forward_heads(body, [lengths], noise, logits)[0]
 
     def forward_body(
-        self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None, packed: bool = False
+        self,
+        x: torch.Tensor,
+        lengths: torch.Tensor,
+        noise: Noise | None = None,
+        packed: bool = False,
+        given: Mapping[int, GivenRows] = MappingProxyType({}),
     ) -> BodyOutputs:
         """Run the layers before the pool over whole rows. packed: x holds the steps of all rows one after another.
+
+        given: what layers read of another graph, by their index.
 
         In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
         layer they are not, and with look-ahead those of its last steps are not.
@@ -146,6 +154,8 @@ class Network(transforms.NotScriptable):
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
             if noise and i and i in self.heads:  # of a model without a pool
                 x = dropout(x, noise.pool, noise.random)
+            if i in given:
+                return run_given(layer, self.weights(i), x, how.layout, given[i])
             return run_rows(layer, self.weights(i), x, how)
 
         x = how.layout.pack_rows(x) if packed else how.layout.pack(x)

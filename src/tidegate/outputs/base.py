@@ -184,17 +184,18 @@ class Output(ABC):
     at: "end": the answer after the last step counts; "step": that after every step. width: how many numbers of the
     node are its own. part: their slice; None: all. labels: the names of its numbers, or None.
 
-    classifies: an input has labels; gives_several: any number of them, not one. scales: its numbers are converted to
-    the data's units, by what the input knows. feeds_back: an answer runs the graph beyond the last step. per_step:
-    the answer about a whole input has every step. whole_reason: why whole inputs have no plain array of outputs, or "".
-    decoder: what turns its numbers into results over time, or None. decoded: what a decoder that its entry names gives,
-    in words; "": none can be named.
+    classifies: an input has labels; gives_several: any number of them, not one. encodes: an input has a vector. scales:
+    its numbers are converted to the data's units, by what the input knows. feeds_back: an answer runs the graph beyond
+    the last step. per_step: the answer about a whole input has every step. whole_reason: why whole inputs have no plain
+    array of outputs, or "". decoder: what turns its numbers into results over time, or None. decoded: what a decoder
+    that its entry names gives, in words; "": none can be named.
     """
 
     kind: ClassVar[str]
     at: ClassVar[str] = "step"
     classifies: ClassVar[bool] = False
     gives_several: ClassVar[bool] = False
+    encodes: ClassVar[bool] = False
     scales: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
     whole_reason: ClassVar[str] = ""

@@ -47,6 +47,7 @@ class VectorOutput(Output):
 
     kind = "vector"
     at = "end"
+    encodes = True
 
     def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Vector:
         return Vector(None, reason) if reason or values is None else Vector(self.select(values))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from ..outputs.base import Answer, Answers, Context, Output
 from .compiled_model import Bytes, CompiledModel, Floats
+from .driven import WRITES_AT_END, Given, Writing
 from .kept_steps import WAITS_FOR_END
 
 NO_CONTEXT: Final = Context()
+NO_WRITINGS: Final[Mapping[str, Writing]] = MappingProxyType({})
+NOTHING: Final = np.zeros(0, np.float32)
 WAITS_FOR_PATHS: Final = "waiting for later steps, which decide between the paths that are left"
 
 
@@ -23,6 +30,7 @@ def make_answer(
     all_values: Floats | None = None,
     late: int | None = None,
     older: int = 0,
+    writings: Mapping[str, Writing] = NO_WRITINGS,
 ) -> Answer:
     """Return the answer of one stream after so many steps.
 
@@ -31,9 +39,9 @@ def make_answer(
     all_values: those after each step [T, width], for outputs whose answer about a whole input has every step. late: how
     many steps before the last one the values are about, if they come late; by default as many as the layers look ahead,
     or 0 at the end, where an answer about a message that the layers read whole is about all of it. older: by how many
-    steps the answer is older than the latest that a decoder has decided.
+    steps the answer is older than the latest that a decoder has decided. writings: see Moment.
     """
-    source, own = compiled.source, Moment(values, block, scaling, all_values)
+    source, own = compiled.source, Moment(values, block, scaling, all_values, ended=ended, writings=writings)
     reason = "" if count >= source.steps_needed else source.not_ready_reason(count, ended)
     if compiled.kept is not None and late is None:
         reason = reason if reason or ended else WAITS_FOR_END
@@ -94,6 +102,8 @@ class Moment(NamedTuple):
     """The numbers that answers are made of; see `make_answer`.
 
     back: how many steps before the last one with numbers a decoder's answer is about. decided: whether there is one.
+    ended: whether the message has ended. writings: what graphs write for several streams, by the output's name, if the
+    caller gathers it.
     """
 
     values: Floats
@@ -102,13 +112,48 @@ class Moment(NamedTuple):
     all_values: Floats | None
     back: int = 0
     decided: bool = True
+    ended: bool = False
+    writings: Mapping[str, Writing] = NO_WRITINGS
 
 
 def make_answers(compiled: CompiledModel, own: Moment, state: Any, reason: str) -> Answer:
     """Return the answer of the only output, or those of several."""
     if (output := compiled.output) is not None:
         return answer_one(compiled, output, own, state, reason)
-    return Answers({name: answer_one(compiled, one, own, state, reason) for name, one in compiled.outputs.items()})
+    found = {name: answer_one(compiled, one, own, state, reason) for name, one in compiled.outputs.items()}
+    if not compiled.driven or compiled.upper:
+        return Answers(found)
+    given = Given([own.values], find_steps(compiled, own.block, own.all_values) if own.ended and not reason else {})
+    return order_answers(compiled, {**found, **write_answers(compiled, given, reason, own.ended, own.writings)})
+
+
+def order_answers(compiled: CompiledModel, found: Mapping[str, Answer]) -> Answer:
+    """Return the answers of a model with several graphs in the order of its outputs; a single one alone."""
+    names = compiled.model.outputs
+    return Answers({name: found[name] for name in names}) if len(names) > 1 else next(iter(found.values()))
+
+
+def find_steps(compiled: CompiledModel, block: Bytes, all_values: Floats | None) -> dict[str, Floats]:
+    """Return what is kept of the steps of the first graph, by node. all_values: those after each step, if there are."""
+    if all_values is None:
+        return {one.node: one.array.read(block) for one in compiled.memories if not one.graph}
+    readers = [one for graph in compiled.driven.values() for one in graph.readers]
+    return {one.node: all_values[:, one.part] for one in readers if not one.graph}
+
+
+def write_answers(
+    compiled: CompiledModel, given: Given, reason: str, ended: bool, writings: Mapping[str, Writing] = NO_WRITINGS
+) -> dict[str, Answer]:
+    """Return what graphs write that decoders drive, by the output's name: at the end of a message, else a reason.
+
+    given: what they read. Nothing is written before the answer is first read.
+    """
+    found = {}
+    for name, graph in compiled.driven.items():
+        why = reason or ("" if ended else WRITES_AT_END)
+        roll = None if why else (writings.get(name) or Writing(graph)).add(graph.hold(given))
+        found[name] = graph.output.answer(NOTHING, Context(roll=roll), why)
+    return found
 
 
 def answer_one(compiled: CompiledModel, output: Output, own: Moment, state: Any, reason: str) -> Answer:

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..document.graph import GRAPH
 from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Input, Steps
 from ..model import Model
 from .decoding import Decoding, find_decoder
+from .driven import compile_driven, find_most, place_memories
 from .engine import resolve_target
-from .kept_steps import KeptSteps
+from .growing import GrowingArray
+from .kept_steps import keep_steps, place_kept
 from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
 from .offline import make_runner
 from .precision import resolve_precision
 from .state import MAX_STEPS, State, make_initial, read_step_count, write_step_count
 from .threads import resolve_threads
+from .upper_graphs import describe_upper, place_upper
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
-
-
-class UpperGraph(NamedTuple):
-    """A graph above the first, which ticks at the end of the one below.
-
-    reads: what its row consists of, in order: a slice of the numbers that the graph below gives, or a side input's
-    name. own: the names of its outputs. at: where its block stands in that of a stream. latest: where its last values
-    stand there, for the graph above; empty if there is none.
-    """
-
-    name: str
-    compiled: CompiledModel
-    reads: tuple[slice | str, ...]
-    own: tuple[str, ...]
-    at: slice
-    latest: slice
 
 
 class CompiledModel:
@@ -61,26 +47,37 @@ class CompiledModel:
     numbers alone. width: how many numbers the last layer gives.
     look_ahead: how many steps the answers of a stream are late, as the layers read as many later ones. kept: where a
     stream keeps its steps until the end of the message, as the layers read whole rows; None: it keeps none. delay: how
-    many steps an answer can wait for, for one of these reasons.
+    many steps an answer can wait for, for one of these reasons. growing: all arrays that grow, in order, at the end of
+    a block; fixed_bytes: where they begin.
     feeds_back: an answer runs the layers beyond the last step, from the state then. decodings: what a stream remembers
     of the decoders of outputs, behind the state of the layers, by the output's name. late_decoding: that of the decoder
     that decides later, or None. ends_late: whether the end of a message brings results about its last steps.
+    driven: the graphs that decoders drive, by the name of the output that says what they write. memories: what a stream
+    keeps of steps for them. most_attended: how many steps of the first graph there can be for them, or None. follows:
+    whether a stream is told of each step of the first graph, for them or for decoders. fixed_bytes: where the arrays
+    begin that grow with a stream.
     """
 
     __slots__ = (
         "arguments",
         "decodings",
         "delay",
+        "driven",
         "ends_late",
         "engine",
         "feeds_back",
+        "fixed_bytes",
+        "follows",
+        "growing",
         "initial",
         "initial_row",
         "kept",
         "late_decoding",
         "levels",
         "look_ahead",
+        "memories",
         "model",
+        "most_attended",
         "output",
         "outputs",
         "plain_output",
@@ -111,8 +108,8 @@ class CompiledModel:
         self.target = resolve_target(target, self.precision)
         first, self.levels = model.first, level_words(model)
         (source,), self.outputs = first.inputs.values(), {k: v for k, v in first.outputs.items() if k in model.outputs}
-        self.upper = tuple(place_upper(model, self.arguments))
-        size, self.kept = self.upper[-1].latest.stop if self.upper else first.state_bytes, None
+        self.upper = tuple(place_upper(model, self.compile_part))
+        size = self.upper[-1].latest.stop if self.upper else first.state_bytes
         self.decodings = dict[str, Decoding]()
         for name, output in self.outputs.items():
             if find_decoder(output) is not None:
@@ -127,7 +124,9 @@ class CompiledModel:
         self.step_shape = () if self.takes_one_id else (numbers,)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
-        self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 and not self.upper else None
+        self.driven = {one.name: one for one in compile_driven(model, self.compile_part)}
+        alone = len(self.outputs) == 1 and not self.upper and not self.driven
+        self.output = next(iter(self.outputs.values())) if alone else None
         is_plain = self.output is not None and not self.output.scales and not self.decodings
         self.plain_output = self.output if is_plain else None
         self.feeds_back = any(output.feeds_back for output in self.outputs.values())
@@ -137,16 +136,23 @@ class CompiledModel:
         memories = [array for one in self.decodings.values() for array in one.describe()]
         self.schema = [*own, *(array for graph in self.upper for array in describe_upper(graph)), *memories]
         self.initial_row = make_initial([*own, *memories], size)
-        if model.keeps:
-            self.kept = KeptSteps(model.keeps, self.step_shape, self.step_dtype, size)
-            self.schema.append(self.kept.describe())
+        self.kept = place_kept(model.keeps, self.step_shape, self.step_dtype, size) if model.keeps else None
+        counts_at = [0, *(graph.at.start for graph in self.upper)]
+        self.memories = place_memories(model, counts_at, self.kept.end if self.kept else size, self.levels)
+        arrays = (self.kept, *(memory.array for memory in self.memories))
+        self.growing: tuple[GrowingArray, ...] = tuple(array for array in arrays if array is not None)
+        self.fixed_bytes, self.most_attended = size, find_most(model)
+        self.schema += [array.describe() for array in self.growing]
+        self.follows = bool(self.decodings) or any(memory.graph == 0 for memory in self.memories)
         self.delay = model.keeps or self.look_ahead
         self.ends_late = self.delay > 0 or self.late_decoding is not None
-        if self.kept is None and not self.upper:
-            self.initial = self.initial_row
-        else:
-            self.initial = make_initial(self.schema, size if self.kept is None else self.kept.end)
+        end = self.growing[-1].end if self.growing else size
+        self.initial = make_initial(self.schema, end) if self.growing or self.upper else self.initial_row
         self.initial.flags.writeable = self.initial_row.flags.writeable = False  # streams share it
+
+    def compile_part(self, model: Model) -> CompiledModel:
+        """Compile another graph of the model in the same way."""
+        return CompiledModel(model, *self.arguments)
 
     @property
     def step_dtype(self) -> str:
@@ -187,7 +193,13 @@ class CompiledModel:
         """
         if not isinstance(self.reader, LevelInput):
             return None
-        return self.reader.plan(state, [counts[0] + number, *counts[1:]], ended)
+        counts = [counts[0] + number, *counts[1:]]
+        plan = self.reader.plan(state, counts, ended)
+        for memory in self.memories:
+            k = memory.graph
+            if k:
+                memory.array.require_room(counts[k] + plan.ticks[k - 1])
+        return plan
 
     def read_counts(self, block: Bytes) -> list[int]:
         """Return how many steps each graph has had."""
@@ -210,14 +222,17 @@ class CompiledModel:
         steps.
         """
         rows, number, restart = steps
-        if self.kept is not None:
+        if self.kept is not None or self.most_attended is not None:
             self.require_room(read_step_count(block) + number, state)
-            return self.kept.append(block, rows) if number else block, values, None
+        if self.kept is not None:
+            return keep_steps(self.kept, block, rows) if number else block, values, None
         if restart is None and number == 1:  # first, as a stream waits for it
             block, values = block.copy(), values.copy()
-            self.engine.step(rows if self.takes_one_id else rows[0], block, values)
-            if self.decodings and (not self.look_ahead or read_step_count(block) > self.look_ahead):
+            own = block[: self.fixed_bytes] if self.memories else block
+            self.engine.step(rows if self.takes_one_id else rows[0], own, values)
+            if self.follows and (not self.look_ahead or read_step_count(block) > self.look_ahead):
                 self.follow(block, values[None])
+                self.remember(block, values[None])
             return block, values, None
         if not number:
             return block, values, None
@@ -230,19 +245,39 @@ class CompiledModel:
             return block, self.run_windows(x, lengths)[0], scaling
         if number > MOST_STEPS:
             raise DataError(f"{number} steps in one piece; push fewer at once")
-        if self.decodings:
+        if self.follows:
             return block, self.run_each(block, rows, values), None
         values = values.copy()
-        self.engine.run(as_batch(rows), length_of_one(number), before[None], block[None], values[None], False, 1)
+        before, own = before[None, : self.fixed_bytes], block[None, : self.fixed_bytes]
+        self.engine.run(as_batch(rows), length_of_one(number), before, own, values[None], False, 1)
         return block, values, None
 
     def require_room(self, steps: int, state: Any) -> None:
-        """Raise DataError unless a message of so many steps can be kept, and those that its end would complete.
+        """Raise DataError unless a message of so many steps can be kept or attended to.
 
-        state: that of the input after them. Does nothing for a model that keeps no steps.
+        state: that of the input after them, whose end may complete more. Does nothing for a model without a limit.
         """
+        if self.kept is not None or self.most_attended is not None:
+            steps += self.source.pending_steps(state)
         if self.kept is not None:
-            self.kept.require_room(steps + self.source.pending_steps(state))
+            self.kept.require_room(steps)
+        if self.most_attended is not None and steps > self.most_attended:
+            raise DataError(
+                f"the {self.levels[0]} would have {steps:,} steps, and this model attends to at most "
+                f"{self.most_attended:,} of one; end it before, or leave a part out"
+            )
+
+    def remember(self, block: Bytes, values: Floats) -> None:
+        """Write into a whole block what it keeps of steps of the first graph after these: values [T, width]."""
+        for memory in self.memories:
+            if memory.graph == 0:
+                memory.array.write(block, values[:, memory.part], read_step_count(block) - len(values))
+
+    def remember_tick(self, block: Bytes, k: int, values: Floats) -> None:
+        """Write into a whole block what it keeps of a tick of the k-th graph: values [width]. It is counted already."""
+        for memory in self.memories:
+            if memory.graph == k:
+                memory.array.write(block, values[None, memory.part], memory.array.count(block) - 1)
 
     def run_each(self, block: Bytes, rows: npt.NDArray[Any], values: Floats) -> Floats:
         """Run steps of one stream, changing its block, and return the last values; outputs follow each step.
@@ -253,10 +288,11 @@ class CompiledModel:
         for at in range(0, len(rows), most):
             x = as_batch(rows[at : at + most])
             out = np.empty((len(x), 1, self.width), np.float32)
-            first = self.first_answer(read_step_count(block), len(x))
-            self.engine.run(x, np.array([len(x)], np.int32), block[None].copy(), block[None], out, True, 1)
+            first, own = self.first_answer(read_step_count(block), len(x)), block[None, : self.fixed_bytes]
+            self.engine.run(x, np.array([len(x)], np.int32), own.copy(), own, out, True, 1)
             if first < len(x):
                 self.follow(block, out[first:, 0])
+                self.remember(block, out[first:, 0])
                 values = out[-1, 0].copy()
         return values
 
@@ -330,8 +366,10 @@ class CompiledModel:
                 raise StateError(f"the state's {graph.name}.steps is {count}; expected 0 to {MAX_STEPS}")
             graph.compiled.check_memories(state.block[graph.at])
         input_state = self.reader.from_bytes(state.input_state, state.steps)
-        if self.kept is not None:
-            self.kept.check(state, self.reader.pending_steps(input_state), self.source.size)
+        for array in self.growing:
+            is_counted_first = array is self.kept or any(one.array is array and not one.graph for one in self.memories)
+            pending = self.reader.pending_steps(input_state) if is_counted_first else 0
+            array.check(state.block, pending, self.source.size if array is self.kept else 0)
         return input_state
 
     def check_memories(self, block: Bytes) -> None:
@@ -339,32 +377,6 @@ class CompiledModel:
         for one in self.decodings.values():
             if wrong := one.check(block):
                 raise StateError(f"the state's {wrong}")
-
-
-def place_upper(model: Model, arguments: tuple[Any, ...]) -> Iterator[UpperGraph]:
-    """Compile the graphs above the first, and place their blocks one after another behind that of the first."""
-    levels = list(model.levels.items())
-    at = model.first.state_bytes
-    for k, (name, level) in enumerate(levels[1:], 1):
-        below, compiled = levels[k - 1][1].model, CompiledModel(level.model, *arguments)
-        parts = {one: output.part or slice(0, output.width) for one, output in below.outputs.items()}
-        end = at + len(compiled.initial)
-        latest = slice(end, end + (-(-4 * compiled.width // 8) * 8 if k + 1 < len(levels) else 0))
-        own = tuple(one for one in compiled.outputs if one in model.outputs)
-        yield UpperGraph(name, compiled, tuple(parts.get(one, one) for one in level.reads), own, slice(at, end), latest)
-        at = latest.stop
-
-
-def describe_upper(graph: UpperGraph) -> Iterator[dict[str, Any]]:
-    """Yield the arrays of a graph above the first as they stand in the schema of a stream's state."""
-    for array in graph.compiled.schema:
-        name = str(array["name"])
-        if not name.startswith("outputs."):
-            name = f"{graph.name}.{name.removeprefix(f'{GRAPH}.')}"
-        yield {**array, "name": name, "offset": array["offset"] + graph.at.start}
-    if graph.latest.stop > graph.latest.start:
-        width = graph.compiled.width
-        yield {"name": f"{graph.name}.latest", "dtype": "float32", "shape": [width], "offset": graph.latest.start}
 
 
 def recompile(model: Model, *arguments: Any) -> CompiledModel:

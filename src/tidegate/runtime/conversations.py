@@ -12,9 +12,10 @@ from ..inputs.base import Steps
 from ..outputs.base import Answer, Output
 from .answers import make_answer
 from .compiled_model import CompiledModel, Floats
+from .driven import Writing
 from .level_input import LevelInput, Plan
 from .ticks import Moment, Tick, find_reason, finish_block, join_answers, run_upper
-from .whole_inputs import run_inputs
+from .whole_inputs import require_attended, run_inputs
 
 One = TypeVar("One")
 
@@ -35,17 +36,20 @@ class Conversation(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the graphs give for a message: the ticks of those above the first, and the answers of the first."""
+    """What the graphs give for a message: the answers of the first, the message's end, and the ticks of the others."""
 
-    values: Floats
     first: Answer
+    moment: Moment
     ticks: list[Tick]
 
 
 def read_conversations(
-    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None
+    compiled: CompiledModel, verb: str, rows: Any, times: Any, series: Sequence[str] | None, first: int = 0
 ) -> list[Conversation]:
-    """Read whole conversations. verb: what the user called, for messages. Raises DataError naming the message."""
+    """Read whole conversations. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the message.
+    """
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of {compiled.levels[-1]}s; put the text in a list")
     if times is not None:
@@ -55,8 +59,8 @@ def read_conversations(
     found = list[Conversation]()
     for i, row in enumerate(rows):
         is_single = is_message(row)
-        messages = [row] if is_single else list_messages(row, f"{compiled.levels[-1]} {i}")
-        place = f"{compiled.source.noun} {i}" if is_single else f"{compiled.levels[-1]} {i}"
+        place = f"{compiled.source.noun if is_single else compiled.levels[-1]} {first + i}"
+        messages = [row] if is_single else list_messages(row, place)
         found.append(
             Conversation(read_messages(compiled, messages, place, None if series is None else series[i]), is_single)
         )
@@ -90,10 +94,17 @@ def read_messages(compiled: CompiledModel, messages: list[Any], place: str, seri
     state, counts = reader.start(series), [0] * (1 + len(compiled.upper))
     for m, message in enumerate(messages):
         try:
-            x, sides = message if is_message(message) and isinstance(message, tuple) else (message, None)
+            if isinstance(message, tuple) and not is_message(message):
+                raise DataError(
+                    f"a tuple of {len(message)} was given; expected a message, or a pair of a message and a dict of "
+                    "its side inputs"
+                )
+            x, sides = message if isinstance(message, tuple) else (message, None)
             steps, state = reader.push(x, reader.take(state, sides), None, True)
             ended = len(compiled.levels) if m + 1 == len(messages) else 1
-            plan = reader.plan(state, [steps.number, *counts[1:]], ended)
+            require_attended(compiled, steps)
+            plan = compiled.plan(state, [0, *counts[1:]], steps.number, ended)
+            assert plan is not None, "a model with several graphs"
         except DataError as error:
             raise DataError(f"{place}{f', message {m}' if len(messages) > 1 else ''}: {error}") from error
         found.append(Message(steps, state.first, plan))
@@ -108,16 +119,18 @@ def run_conversations(compiled: CompiledModel, conversations: list[Conversation]
     """
     places = [(c, m) for c, one in enumerate(conversations) for m in range(len(one.messages))]
     inputs = [(message.steps, message.state) for one in conversations for message in one.messages]
-    firsts: dict[tuple[int, int], tuple[Floats, Answer]] = {}
+    firsts: dict[tuple[int, int], tuple[Floats, Answer, Floats | None]] = {}
     nothing = np.zeros(compiled.width, np.float32)
     for i, (steps, state) in enumerate(inputs):
         if not compiled.source.is_ready(steps.number):
-            firsts[places[i]] = nothing, make_answer(compiled, nothing, steps.number, state, compiled.initial, True)
+            answer = make_answer(compiled, nothing, steps.number, state, compiled.initial, True)
+            firsts[places[i]] = nothing, answer, None
     for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
         for k, i in enumerate(positions):
             (steps, state), own = inputs[i], compiled.source.select_context(scaling, k)
             answer = make_answer(compiled, values[k], steps.number, state, blocks[k], True, own, all_values[k])
-            firsts[places[i]] = values[k], answer
+            firsts[places[i]] = values[k], answer, all_values[k]
+    writings = {name: Writing(graph) for name, graph in compiled.driven.items()}
     states = [compiled.initial for _ in conversations]
     found: list[list[Found]] = [[] for _ in conversations]
     for m in range(max((len(one.messages) for one in conversations), default=0)):
@@ -126,17 +139,18 @@ def run_conversations(compiled: CompiledModel, conversations: list[Conversation]
         for c in here:
             message = conversations[c].messages[m]
             reason = find_reason(compiled, message.steps.number, True)
-            moments.append(Moment(states[c], firsts[c, m][0], reason, message.plan))
+            values, _, every = firsts[c, m]
+            moments.append(Moment(states[c], values, reason, message.plan, every, writings))
         for c, moment, ticks in zip(here, moments, run_upper(compiled, moments), strict=True):
             states[c] = finish_block(compiled, moment, ticks)
-            found[c].append(Found(*firsts[c, m], ticks))
+            found[c].append(Found(firsts[c, m][1], moment, ticks))
     return found
 
 
 def answer_conversations(compiled: CompiledModel, conversations: list[Conversation]) -> list[Any]:
     """Return the answer about each message, in a list for each conversation that was given as a list."""
     found = run_conversations(compiled, conversations)
-    answers = [[join_answers(compiled, one.first, one.ticks) for one in messages] for messages in found]
+    answers = [[join_answers(compiled, *one) for one in messages] for messages in found]
     return [own[0] if one.is_single else own for own, one in zip(answers, conversations, strict=True)]
 
 
@@ -147,7 +161,7 @@ def predict_conversations(compiled: CompiledModel, output: Output, conversations
         rows = list[Floats]()
         for m, one in enumerate(messages):
             reason = find_reason(compiled, conversations[c].messages[m].steps.number, True)
-            values = one.values
+            values = one.moment.values
             for graph, tick in zip(compiled.upper, one.ticks, strict=True):
                 if output.name in graph.own:
                     values, reason = tick.values, tick.reason

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..inputs.base import Steps
 from ..outputs.base import Answer
 from .answers import make_answer, make_step_answers
 from .compiled_model import Bytes, CompiledModel, Floats
-from .kept_steps import KeptSteps
 from .state import read_step_count
 from .whole_inputs import run_inputs
 
@@ -22,7 +23,7 @@ def run_ends(compiled: CompiledModel, blocks: Bytes) -> list[Floats]:
     they are.
     """
     if compiled.kept is not None:
-        return run_kept(compiled, compiled.kept, blocks)
+        return run_kept(compiled, [compiled.kept.read(block) for block in blocks])
     B, late = len(blocks), compiled.look_ahead
     if not late:
         return [np.empty((0, compiled.width), np.float32)] * B
@@ -34,9 +35,9 @@ def run_ends(compiled: CompiledModel, blocks: Bytes) -> list[Floats]:
     return [out[late - count :, b] for b, count in enumerate(counts.tolist())]
 
 
-def run_kept(compiled: CompiledModel, kept: KeptSteps, blocks: Bytes) -> list[Floats]:
+def run_kept(compiled: CompiledModel, kept: Sequence[npt.NDArray[Any]]) -> list[Floats]:
     """Do `run_ends` for layers that read whole rows: run the steps that B streams kept, as whole inputs are run."""
-    inputs = [(Steps(rows, len(rows)), None) for rows in map(kept.read, blocks)]
+    inputs = [(Steps(rows, len(rows)), None) for rows in kept]
     found = [np.empty((0, compiled.width), np.float32)] * len(inputs)
     for results in run_inputs(compiled, inputs, per_step=True):
         for i, values in zip(results.positions, results.all_values, strict=True):

@@ -60,8 +60,7 @@ def plan_parts(
     Raises DataError for more steps than are kept, and for a side input that is missing.
     """
     number = sum(part.steps.number for part in parts)
-    if compiled.kept is not None:
-        compiled.require_room(counts[0] + number, state.first if isinstance(state, LevelState) else state)
+    compiled.require_room(counts[0] + number, state.first if isinstance(state, LevelState) else state)
     if (plan := compiled.plan(state, counts, number, ended)) is None:
         return parts, [0 if ended else counts[0] + number], compiled.source.reset(state) if ended else state
     return [part._replace(plan=plan) for part in parts], plan.counts, plan.state

@@ -180,9 +180,10 @@ class LevelInput:
         for i, (name, k) in enumerate(self.clocks.items()):
             own = state.given[i]
             if ticks[k - 1] and own is None:
+                word = self.levels[k - 1]
                 raise DataError(
-                    f"the {self.levels[k - 1]} ends without {name!r}, which the model reads then; give {name!r} with "
-                    "one of its pieces"
+                    f"the {word} has no {name!r}, and this model needs one for each {word}; give it with any part of "
+                    f"the {word}, at the latest with its end"
                 )
             if ticks[k - 1] and own is not None:
                 memories[i] = own.memory
@@ -236,7 +237,8 @@ def count_ended(words: Sequence[str], end: Any) -> int:
     if not isinstance(end, str):
         return int(bool(end))
     if end not in words:
-        raise DataError(f"end is {show(end)}; this model's levels are {', '.join(words)}")
+        *first, last = ("True", "False", *map(repr, words))
+        raise DataError(f"end is {show(end)}; expected {', '.join(first)} or {last}")
     return list(words).index(end) + 1
 
 

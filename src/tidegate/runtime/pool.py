@@ -95,6 +95,8 @@ class Pool(PoolRuns):
         keys, compiled = self._keys(ids), self._compiled
         if compiled.upper:
             raise OptionError(f"step ends no {compiled.levels[0]}, and this model has several graphs; use push")
+        if compiled.driven:
+            raise OptionError(f"this model writes at the end of a {compiled.levels[0]}, which no step is; use push")
         with self._lock:
             self._roll_back()
             rounds = compiled.source.push_many(x, keys, self._find_input_state, times)
@@ -176,7 +178,8 @@ class Pool(PoolRuns):
 
     def scores(self, id: Hashable) -> Answer:
         """Return the latest answer of a stream, with a reason if it has no values yet."""
-        block, values, input_state = self._read_row(*self._keys([id]))
+        (key,) = self._keys([id])
+        block, values, input_state = self._read_row(key, bool(self._compiled.upper))
         return make_current_answer(self._compiled, block, values, input_state)
 
     @overload
@@ -247,7 +250,7 @@ class Pool(PoolRuns):
 
     def state(self, id: Hashable) -> State:
         """Return a copy of all that a stream remembers."""
-        return self._compiled.make_state(*self._read_row(*self._keys([id])))
+        return self._compiled.make_state(*self._read_row(self._keys([id])[0]))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Continue a stream from a state of this model. Raises StateError, changing nothing, for a state of another."""
@@ -257,7 +260,8 @@ class Pool(PoolRuns):
             self._roll_back()
             rows = self._begin_rows(keys, {keys[0]: input_state})
             (row,) = rows.tolist()
-            self._blocks[row], self._outputs[row], self._input_states[row] = state.block, state.output, input_state
+            self._restore_block(row, state)
+            self._outputs[row], self._input_states[row] = state.output, input_state
             self._commit(rows)
 
     def fork(self) -> Pool:
@@ -284,7 +288,7 @@ class Pool(PoolRuns):
         self._begin({}, np.empty(0, np.int64), False)
         self._remove(gone)
         self._mark = object()
-        self._clear(gone.values())
+        self._clear(gone)
 
     # ---- events
 
@@ -318,7 +322,7 @@ class Pool(PoolRuns):
         """
         compiled, source = self._compiled, self._compiled.reader
         is_alone_in_round = compiled.feeds_back or bool(compiled.decodings) or compiled.look_ahead > 0
-        counts_matter = compiled.kept is not None or bool(compiled.upper)
+        counts_matter = compiled.kept is not None or bool(compiled.upper) or bool(compiled.memories)
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         counts: dict[Hashable, list[int]] = {}  # of the steps of each graph, where they matter

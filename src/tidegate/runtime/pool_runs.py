@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..inputs.base import Round
 from ..outputs.base import Answer, Output
 from .answers import make_answer, make_step_answers
 from .compiled_model import Floats
-from .ends import make_end_answer, make_end_answers, run_ends
+from .ends import make_end_answer, make_end_answers, run_ends, run_kept
 from .events import Event
 from .rows import Indices, Rows
 from .state import write_step_count
@@ -127,7 +127,7 @@ class PoolRuns(Rows):
             count = totals[row] = totals[row] + steps.number
             values, scaling = found[i] if i in found else (latest[row] if row in latest else self._outputs[row], None)
             latest[row] = values
-            block = self._blocks[row]
+            block = self._read_block(row) if end and compiled.memories else self._blocks[row]
             if restarts:
                 self._outputs[row] = values
                 write_step_count(block, count)
@@ -149,7 +149,7 @@ class PoolRuns(Rows):
             elif end:
                 self._reset(row)
         if not is_single:
-            answers += self._tick(batch, rows, every_count, every_values, found_answers)
+            answers += self._tick(batch, rows, every_count, every_values, found_answers, ends)
 
     def _tick(
         self,
@@ -158,11 +158,12 @@ class PoolRuns(Rows):
         counts: list[int],
         values: list[Floats],
         firsts: list[tuple[int, Answer]],
+        ends: Mapping[int, Floats],
     ) -> list[tuple[int, Answer]]:
         """Run the graphs above the first after events, and return the answers with their positions.
 
         counts, values: how many steps the first graph has had after each event, and its values. firsts: its answers, by
-        the indices of their events.
+        the indices of their events. ends: see `_run_ends`.
         """
         compiled, answered = self._compiled, dict(enumerate(firsts))
         lasts = {i: k for k, (i, _) in answered.items()}  # the last answer of each event
@@ -174,15 +175,18 @@ class PoolRuns(Rows):
             plan = batch[i].plan
             assert plan is not None, "a model with several graphs"
             reason = find_reason(compiled, counts[i], is_end)
-            moments.append(Moment(self._blocks[rows[i]], values[i], reason, plan if is_end else plan.as_preview()))
+            block = self._read_block(rows[i]) if is_end and compiled.memories else self._blocks[rows[i]]
+            every = ends.get(i) if is_end and compiled.kept is not None else None
+            moments.append(Moment(block, values[i], reason, plan if is_end else plan.as_preview(), every))
         ticks = run_upper(compiled, moments)
         found = [
-            (batch[i].position, join_answers(compiled, first, one))
-            for (i, first), one in zip(firsts, ticks, strict=False)
+            (batch[i].position, join_answers(compiled, first, moment, one))
+            for (i, first), moment, one in zip(firsts, moments, ticks, strict=False)
         ]
         for i, moment, one in zip(asked, moments, ticks, strict=True):
             if moment.plan.ended:
-                self._blocks[rows[i]], self._outputs[rows[i]] = finish_block(compiled, moment, one), 0.0
+                self._write_end(rows[i], finish_block(compiled, moment, one))
+                self._outputs[rows[i]] = 0.0
         return found
 
     def _run_steps(self, batch: list[Event], rows: Indices) -> dict[int, tuple[Floats, Any]]:
@@ -200,7 +204,12 @@ class PoolRuns(Rows):
         ending = [i for i, event in enumerate(batch) if event.end]
         counts = self._count_steps(rows[ending])
         ending = [i for i, count in zip(ending, counts.tolist(), strict=True) if count]
-        found = run_ends(self._compiled, self._blocks[rows[ending]]) if ending else []
+        if not ending:
+            return {}
+        if (kept := self._compiled.kept) is not None:
+            found = run_kept(self._compiled, self._read_growing(kept, rows[ending]))
+        else:
+            found = run_ends(self._compiled, self._blocks[rows[ending]])
         return dict(zip(ending, found, strict=True))
 
     def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from ..outputs.base import Output
 from .answers import make_answer
 from .compiled_model import CompiledModel
 from .conversations import answer_conversations, predict_conversations, read_conversations, regroup
+from .driven import Writing
 from .pool import Pool
 from .precision import FLOAT32
 from .stream import Stream
+from .vectors import collect_vectors
 from .whole_inputs import read_inputs, require_answers, run_inputs
 
 
@@ -89,7 +92,12 @@ class Predictor:
     @property
     def output_bytes(self) -> int:
         """The bytes that a stream remembers of outputs, behind the state of the layers."""
-        return len(self._compiled.initial) - self.kept_bytes - self.model.state_bytes
+        return self._compiled.fixed_bytes - self.model.state_bytes
+
+    @property
+    def attended_bytes(self) -> int:
+        """The most bytes that a stream keeps of steps, as graphs that decoders drive attend to them."""
+        return sum(memory.array.end - memory.array.offset for memory in self._compiled.memories)
 
     @property
     def kept_bytes(self) -> int:
@@ -108,7 +116,8 @@ class Predictor:
         In a model of several graphs, their layers are counted one after another.
         """
         found, start = list[int](), 0
-        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper)):
+        driven = (graph.compiled for graph in self._compiled.driven.values())
+        for compiled in (self._compiled, *(graph.compiled for graph in self._compiled.upper), *driven):
             found += [start + i for i in compiled.runner.fused_layers]
             start += len(compiled.model.first.layers)
         return found
@@ -171,10 +180,15 @@ class Predictor:
         `predict`. Of a conversation, there is a list with the answer at the end of each message. Raises DataError
         naming an input that cannot be used.
         """
+        return self._answers("answers", rows, times, series)
+
+    def _answers(self, verb: str, rows: Any, times: Any, series: Any, first: int = 0) -> list[Any]:
+        """Do `answers`. verb: what the user called, and first: the number of the first input, for messages."""
         compiled = self._compiled
         if compiled.upper:
-            return answer_conversations(compiled, read_conversations(compiled, "answers", rows, times, series))
-        inputs = read_inputs(compiled, "answers", rows, times, series)
+            return answer_conversations(compiled, read_conversations(compiled, verb, rows, times, series, first))
+        inputs = read_inputs(compiled, verb, rows, times, series, first)
+        writings = {name: Writing(graph) for name, graph in compiled.driven.items()}
         nothing = np.zeros(compiled.width, np.float32), None, compiled.initial, None
         results = dict[int, tuple[Any, ...]]()
         for positions, values, all_values, blocks, scaling in run_inputs(compiled, inputs):
@@ -183,7 +197,8 @@ class Predictor:
         found = []
         for i, (steps, state) in enumerate(inputs):
             value, every, block, scaling = results.get(i, nothing)
-            found.append(make_answer(compiled, value, steps.number, state, block, True, scaling, every))
+            number = steps.number
+            found.append(make_answer(compiled, value, number, state, block, True, scaling, every, writings=writings))
         return found
 
     def classify(
@@ -222,6 +237,30 @@ class Predictor:
         conversations = read_conversations(self._compiled, "predict", rows, times, series)
         scores = predict_conversations(self._compiled, output, conversations)
         return regroup(output.select_labels(np.concatenate(scores)) if scores else [], conversations)
+
+    def vectors(
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
+        series: Sequence[str] | None = None,
+    ) -> Any:
+        """Return the vector of each whole input, float32 [n, width]. Arguments are those of `predict`.
+
+        An input without a vector, such as an empty text, has a row of NaN; `answers` gives the reason. Of
+        conversations, there is a list with the vectors after each message, float32 [messages, width]; if all are single
+        messages, the result is one array. `tidegate.find_nearest` compares vectors.
+
+        Raises DataError naming an input that cannot be used; OptionError for a model that gives no vectors.
+        """
+        output = self._find_encoder()
+        return collect_vectors(partial(self._answers, "vectors"), output, rows, times, series)
+
+    def _find_encoder(self) -> Output:
+        """Return the output that gives inputs vectors. Raises OptionError for a model without one."""
+        for output in self.model.outputs.values():
+            if output.encodes:
+                return output
+        raise OptionError("this model gives no vectors; train one that does with tidegate fit encode")
 
     def _find_classifier(self) -> Output:
         """Return the output that gives inputs labels. Raises OptionError for a model without one."""

@@ -226,10 +226,11 @@ def roll(paths: Paths, decoder: Decoder, horizon: int, context: DecoderContext) 
     """Return what a decoder gives of all steps ahead, quantiles [n, horizon, targets, quantiles]."""
     memory, found = decoder.start(paths.count, context), []
     for h in range(horizon):
-        memory, decided, following = decoder.update(memory, paths.next_quantiles())
-        found.append(decided)
-        if h + 1 < horizon and following is not None:
-            paths.push(following)
+        update = decoder.update(memory, paths.next_quantiles())
+        memory = update.memory
+        found.append(update.decided)
+        if h + 1 < horizon and update.next is not None:
+            paths.push(update.next)
     return np.concatenate(found, 1)
 
 

@@ -3,6 +3,9 @@
 The bytes: b"tidegate", b"state\\0\\0\\0", version (uint32), length of the header (uint32), the header (JSON), the state
 block, the last output (float32), the input state (an unfinished word, or a series' memory), and the SHA-256 of
 everything before. Numbers are little-endian.
+
+In version 2 some arrays of the block grow: an entry `counted_at` says where the block counts their rows. They come
+last, and only the rows that there are stand in the bytes. Without such an array the version is 1.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from ..errors import ModelFileError, StateError
 from ..strictjson import parse, show
 
 MAGIC: Final = b"tidegatestate\0\0\0"
-VERSION: Final = 1
+VERSION: Final = 2  # the newest
+MAX_GROWN: Final = 1 << 28  # bytes of a block with arrays that grow, as few bytes could ask for many
 MAX_HEADER: Final = 1 << 20
 MAX_PENDING: Final = 32 << 20
 MAX_STEPS: Final = 1 << 62  # leaves room to count the steps that follow
@@ -70,7 +74,7 @@ class State:
 
     @property
     def schema(self) -> list[dict[str, Any]]:
-        """Name, dtype, shape and offset of each array."""
+        """Name, dtype, shape and offset of each array, and where its rows are counted if it grows."""
         return self._schema
 
     @property
@@ -104,8 +108,10 @@ class State:
             "pending": len(self.input_state),
         }
         header = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
-        sizes = VERSION.to_bytes(4, "little") + len(header).to_bytes(4, "little")
-        body: bytes = MAGIC + sizes + header + self._block.tobytes() + self.output.tobytes() + self.input_state
+        parts = [at.tobytes() for at in split_block(self._block, self._schema)]
+        version = 1 if len(parts) == 1 else 2
+        sizes = version.to_bytes(4, "little") + len(header).to_bytes(4, "little")
+        body: bytes = b"".join([MAGIC, sizes, header, *parts, self.output.tobytes(), self.input_state])
         return body + sha256(body).digest()
 
     @classmethod
@@ -115,22 +121,28 @@ class State:
         Any numbers are accepted, NaN too: a model may have computed them. Raises StateError for bytes that are not a
         state, are cut short, damaged or too long, or have a newer version.
         """
-        header, start = read_header(data)
+        version, header, start = read_header(data)
         try:
             fields = parse(header.decode())
         except (ModelFileError, UnicodeDecodeError) as error:
             raise StateError(f"the state's header is not JSON: {error}") from error
         check_fields(fields)
-        end = start + fields["block"] + 4 * fields["output"] + fields["pending"]
+        schema = fields["arrays"] if version > 1 else mark_kept(fields["arrays"])
+        check_growing(schema, fields["block"], version)
+        rest = 4 * fields["output"] + fields["pending"]
+        grown = measure_block(memoryview(data)[start : max(start, len(data) - 32 - rest)], schema, fields["block"])
+        size = grown if version > 1 else fields["block"]
+        end = start + size + rest
         if len(data) != end + 32:
             fault = "is cut short" if len(data) < end + 32 else "has bytes after its end"
             raise StateError(f"the state {fault}: it has {len(data)} bytes, its header says {end + 32}")
         check_hash(data, end)
-        block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
-        output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
+        stored = np.frombuffer(data, np.uint8, size, start)
+        block = join_block(stored, schema, fields["block"]) if version > 1 else stored.copy()
+        output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + size)
         state = cls(
             block,
-            fields["arrays"],
+            schema,
             output.copy(),
             data[end - fields["pending"] : end],
             fields["schema_hash"],
@@ -139,6 +151,54 @@ class State:
         if not 0 <= state.steps <= MAX_STEPS:
             raise StateError(f"the state has seen {state.steps} steps; expected 0 to {MAX_STEPS}")
         return state
+
+
+def list_growing(schema: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the arrays of a schema that grow."""
+    return [array for array in schema if "counted_at" in array]
+
+
+def mark_kept(schema: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the schema of a state of version 1 as it is today: the steps of a message were the one array that grew."""
+    last = schema[-1]
+    return [*schema[:-1], {**last, "counted_at": 0}] if last["name"] == "kept.steps" else schema
+
+
+def split_block(block: Bytes, schema: list[dict[str, Any]]) -> list[npt.NDArray[Any]]:
+    """Return the parts of a block that are stored: up to the first array that grows, then the rows of each."""
+    growing = list_growing(schema)
+    rows = [view_array(block, array)[: max(0, read_step_count(block, array["counted_at"]))] for array in growing]
+    return [block[: growing[0]["offset"]] if growing else block, *rows]
+
+
+def measure_block(stored: memoryview, schema: list[dict[str, Any]], block: int) -> int:
+    """Return how many bytes a block takes of which only those rows are stored that there are.
+
+    stored: its bytes, which may be too few or too many. block: its size with all of its arrays. Raises StateError for
+    more rows than there is room for.
+    """
+    growing = list_growing(schema)
+    size = int(growing[0]["offset"]) if growing else block
+    if len(stored) < size:  # cut short
+        return size
+    for array in growing:
+        count = read_step_count(stored, array["counted_at"])
+        if not 0 <= count <= array["shape"][0]:
+            raise StateError(f"the state's {array['name']} has {count} rows; expected 0 to {array['shape'][0]}")
+        size += count * nbytes(array) // int(array["shape"][0])
+    return size
+
+
+def join_block(stored: Bytes, schema: list[dict[str, Any]], size: int) -> Bytes:
+    """Make a block of so many bytes from what is stored of it: uint8 [size]."""
+    block, growing = np.zeros(size, np.uint8), list_growing(schema)
+    at = growing[0]["offset"]
+    block[:at] = stored[:at]
+    for array in growing:
+        number = read_step_count(block, array["counted_at"]) * nbytes(array) // array["shape"][0]
+        block[array["offset"] : array["offset"] + number] = stored[at : at + number]
+        at += number
+    return block
 
 
 def as_read_only(array: Any) -> Any:
@@ -173,8 +233,8 @@ def write_step_count(block: Any, steps: int) -> None:
     STEPS.pack_into(block, 0, steps)
 
 
-def read_header(data: bytes) -> tuple[bytes, int]:
-    """Return the header's bytes and where the block starts. Raises StateError."""
+def read_header(data: bytes) -> tuple[int, bytes, int]:
+    """Return the version, the header's bytes and where the block starts. Raises StateError."""
     if not isinstance(data, bytes):
         raise StateError(f"a state is read from bytes; {type(data).__name__} was given")
     if not MAGIC.startswith(data[:16]) or not data:
@@ -184,13 +244,13 @@ def read_header(data: bytes) -> tuple[bytes, int]:
     version, length = int.from_bytes(data[16:20], "little"), int.from_bytes(data[20:24], "little")
     if version > VERSION:
         raise StateError(f"the state has version {version}; this tidegate reads version {VERSION}; upgrade tidegate")
-    if version != VERSION:
-        raise StateError(f"the state has version {version}; expected {VERSION}")
+    if version < 1:
+        raise StateError(f"the state has version {version}; expected 1 to {VERSION}")
     if length > MAX_HEADER:
         raise StateError(f"the state's header has {length} bytes; at most {MAX_HEADER} are allowed")
     if len(data) < 24 + length:
         raise StateError(f"the state is cut short: its header has {length} bytes, and {len(data) - 24} are left")
-    return data[24 : 24 + length], 24 + length
+    return version, data[24 : 24 + length], 24 + length
 
 
 def check_hash(data: bytes, end: int) -> None:
@@ -231,6 +291,26 @@ def check_arrays(arrays: Any, block: int) -> None:
                 f"the state's array {show(array['name'])} is at byte {array['offset']}; expected a multiple of its "
                 "item size, behind the array before it"
             )
+
+
+def check_growing(arrays: list[dict[str, Any]], block: int, version: int) -> None:
+    """Raise StateError unless the arrays that grow end a block of so many bytes, and arrays before them count."""
+    growing = list_growing(arrays)
+    if version > 1 and not growing:
+        raise StateError(f"the state has version {version}, and no array in it grows; expected version 1")
+    fixed = arrays[: len(arrays) - len(growing)]
+    if any("counted_at" in array for array in fixed):
+        raise StateError("the state's arrays that grow, which have counted_at, must be the last")
+    counts = [array["offset"] for array in fixed if (array["dtype"], array["shape"]) == ("int64", [1])]
+    for array in growing:
+        if type(array["counted_at"]) is not int or array["counted_at"] not in counts:
+            raise StateError(
+                f"the state's array {show(array['name'])} has counted_at {show(array['counted_at'])}; expected the "
+                "offset of an int64 before it"
+            )
+    most = min(MAX_GROWN, growing[-1]["offset"] + nbytes(growing[-1]) + 7) if growing else block
+    if block > most:
+        raise StateError(f"the state's block has {block} bytes; at most {most} are allowed with these arrays")
 
 
 def nbytes(array: dict[str, Any]) -> int:

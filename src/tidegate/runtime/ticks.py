@@ -6,15 +6,16 @@ from what the graph below gives so far.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ..outputs.base import Answer, Answers
+from .answers import NO_WRITINGS, answer_one, find_steps, make_answer, order_answers, write_answers
 from .answers import Moment as Numbers
-from .answers import answer_one, make_answer
 from .compiled_model import Bytes, CompiledModel, Floats
+from .driven import Given, Writing
 from .ends import make_end_answer, make_end_answers, run_ends
 from .kept_steps import WAITS_FOR_END
 from .level_input import LevelInput, LevelState, Plan
@@ -27,13 +28,16 @@ class Moment(NamedTuple):
     """A stream at which the graphs above the first are looked at.
 
     block: of the stream, uint8 [state_bytes], which stays as it is. values: those of the first graph [width]; they
-    count for nothing if there is a reason. plan: what happens; nothing ends for a preview.
+    count for nothing if there is a reason. plan: what happens; nothing ends for a preview. all_values: those after each
+    step, of a whole input. writings: see `answers.Moment`.
     """
 
     block: Bytes
     values: Floats
     reason: str
     plan: Plan
+    all_values: Floats | None = None
+    writings: Mapping[str, Writing] = NO_WRITINGS
 
 
 class Tick(NamedTuple):
@@ -107,18 +111,23 @@ def step_rows(compiled: CompiledModel, blocks: Bytes, rows: Floats) -> Floats:
 def finish_block(compiled: CompiledModel, moment: Moment, ticks: Sequence[Tick]) -> Bytes:
     """Return the block of a stream after the end of some levels: graphs above them have ticked, those of them begin."""
     block: Bytes = compiled.initial.copy()
+    for memory in compiled.memories:
+        if memory.graph >= moment.plan.ended:
+            memory.array.write(block, memory.array.read(moment.block), 0)
     for k, (graph, tick) in enumerate(zip(compiled.upper, ticks, strict=True), 1):
         if k < moment.plan.ended:
             continue
         ticked = moment.plan.ticks[k - 1]
         block[graph.at] = tick.block if ticked else moment.block[graph.at]
+        if ticked:
+            compiled.remember_tick(block, k, tick.values)
         block[graph.latest] = moment.block[graph.latest]
         if ticked and graph.latest.stop > graph.latest.start:
             block[graph.latest][: tick.values.nbytes] = tick.values.view(np.uint8)
     return block
 
 
-def join_answers(compiled: CompiledModel, first: Answer, ticks: Sequence[Tick]) -> Answer:
+def join_answers(compiled: CompiledModel, first: Answer, moment: Moment, ticks: Sequence[Tick]) -> Answer:
     """Return the answer of a model with several graphs. first: the answers of the first graph, by name."""
     assert isinstance(first, Answers), "as those of several outputs"
     found = dict(first.items())
@@ -126,12 +135,24 @@ def join_answers(compiled: CompiledModel, first: Answer, ticks: Sequence[Tick]) 
         for name in graph.own:
             output = graph.compiled.outputs[name]
             found[name] = answer_one(graph.compiled, output, Numbers(values, block, None, None), None, reason)
-    names = compiled.model.outputs
-    if len(names) > 1:
-        answer: Answer = Answers({name: found[name] for name in names})
-    else:
-        (answer,) = found.values()
+    if compiled.driven:
+        found |= write_at_end(compiled, moment, ticks)
+    answer = order_answers(compiled, found)
     return answer if first.step is None or not first.keys() else answer.at_step(first.step)
+
+
+def write_at_end(compiled: CompiledModel, moment: Moment, ticks: Sequence[Tick]) -> dict[str, Answer]:
+    """Return what graphs write that decoders drive, by the output's name; see `write_answers`."""
+    reason = next((one.reason for one in ticks if one.reason), moment.reason)
+    if reason or not moment.plan.ended:
+        return write_answers(compiled, Given((), {}), reason, False)
+    steps = find_steps(compiled, moment.block, moment.all_values)
+    for memory in compiled.memories:
+        if (k := memory.graph) > 0:
+            rows, own = memory.array.read(moment.block), ticks[k - 1].values[None, memory.part]
+            steps[memory.node] = np.concatenate([rows, own]) if moment.plan.ticks[k - 1] else rows
+    last = [moment.values, *(one.values for one in ticks)]
+    return write_answers(compiled, Given(last, steps), "", True, moment.writings)
 
 
 class Reading(NamedTuple):
@@ -176,8 +197,8 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
             firsts.append(make_answer(compiled, values, count, state.first, block, ended, scaling, late=late))
             moments.append(Moment(block, values, find_reason(compiled, count, False), preview))
     if not ended:
-        return Pushed(join_all(compiled, firsts, run_upper(compiled, moments)), block, values, reading.state)
-    state, count = reading.state, read_step_count(block)
+        return Pushed(join_all(compiled, firsts, moments, run_upper(compiled, moments)), block, values, reading.state)
+    state, count, later = reading.state, read_step_count(block), None
     if compiled.delay:
         later = run_ends(compiled, block[None])[0]
         if per_step:
@@ -185,21 +206,26 @@ def push_levels(compiled: CompiledModel, block: Bytes, values: Floats, reading: 
         else:
             firsts.append(make_end_answer(compiled, block, values, later, state.first))
         values = later[-1] if len(later) else values
-    plan = reader.plan(state, [count, *above], reading.ended)
-    last = Moment(block, values, find_reason(compiled, count, True), plan)
+    plan = compiled.plan(state, [count, *above], 0, reading.ended)
+    assert plan is not None, "a model with several graphs"
+    every = later if compiled.kept is not None else None
+    last = Moment(block, values, find_reason(compiled, count, True), plan, every)
     if preview is None:
         preview = reader.preview(state, [count, *above])
     waiting = Moment(block, values, find_reason(compiled, count, False), preview)
     moments = [*moments[: len(firsts) - 1], *[waiting] * (len(firsts) - 1 - len(moments)), last]
     ticks = run_upper(compiled, moments)
-    answers = join_all(compiled, firsts, ticks[len(ticks) - len(firsts) :])
+    from_here = len(ticks) - len(firsts)
+    answers = join_all(compiled, firsts, moments[from_here:], ticks[from_here:])
     after = finish_block(compiled, last, ticks[-1])
     return Pushed(answers, after, np.zeros(compiled.width, np.float32), plan.state)
 
 
-def join_all(compiled: CompiledModel, firsts: Sequence[Answer], ticks: Sequence[Sequence[Tick]]) -> list[Answer]:
+def join_all(
+    compiled: CompiledModel, firsts: Sequence[Answer], moments: Sequence[Moment], ticks: Sequence[Sequence[Tick]]
+) -> list[Answer]:
     """Return the answers of a model with several graphs, from those of the first graph and from ticks."""
-    return [join_answers(compiled, first, one) for first, one in zip(firsts, ticks, strict=True)]
+    return [join_answers(compiled, *parts) for parts in zip(firsts, moments, ticks, strict=True)]
 
 
 def make_current_answer(compiled: CompiledModel, block: Bytes, values: Floats, state: Any) -> Answer:
@@ -211,4 +237,4 @@ def make_current_answer(compiled: CompiledModel, block: Bytes, values: Floats, s
     assert isinstance(reader, LevelInput), "a model with several graphs"
     moment = Moment(block, values, find_reason(compiled, count[0], False), reader.preview(state, count))
     first = make_answer(compiled, values, count[0], state.first, block)
-    return join_answers(compiled, first, run_upper(compiled, [moment])[0])
+    return join_answers(compiled, first, moment, run_upper(compiled, [moment])[0])

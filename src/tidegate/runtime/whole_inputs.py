@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..inputs.base import Input, Steps
 from .compiled_model import Bytes, CompiledModel, Floats
+from .driven import layer_keeps
 
 BATCH_ROWS: Final = 256
 BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
@@ -33,19 +34,35 @@ class Results(NamedTuple):
 
 
 def read_inputs(
-    compiled: CompiledModel, verb: str, rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None
+    compiled: CompiledModel,
+    verb: str,
+    rows: Any,
+    times: Sequence[Any] | None,
+    series: Sequence[str] | None,
+    first: int = 0,
 ) -> list[WholeInput]:
-    """Read whole inputs. verb: what the user called, for messages. Raises DataError naming the input."""
+    """Read whole inputs. verb: what the user called, and first: the number of the first one, for messages.
+
+    Raises DataError naming the input.
+    """
     source = compiled.source
     if isinstance(rows, str | bytes):
         raise DataError(f"{verb} takes a list of texts; put the text in a list")
     inputs: list[WholeInput] = []
     try:
         for row, time, name in zip_inputs(rows, times, series):
-            inputs.append(source.read_whole(row, time, name))
+            one = source.read_whole(row, time, name)
+            require_attended(compiled, one[0])
+            inputs.append(one)
     except DataError as error:
-        raise DataError(f"{source.noun} {len(inputs)}: {error}") from error
+        raise DataError(f"{source.noun} {first + len(inputs)}: {error}") from error
     return inputs
+
+
+def require_attended(compiled: CompiledModel, steps: Steps) -> None:
+    """Raise DataError for a whole input with more steps than another graph can attend to."""
+    if (most := compiled.most_attended) is not None and steps.number > most:
+        raise DataError(f"it has {steps.number:,} steps, and this model attends to at most {most:,}; shorten it")
 
 
 def zip_inputs(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
@@ -73,7 +90,7 @@ def run_inputs(compiled: CompiledModel, inputs: list[WholeInput], per_step: bool
 
     per_step: give the values after each step even if no output needs them.
     """
-    per_step = per_step or any(output.per_step for output in compiled.outputs.values())
+    per_step = per_step or any(output.per_step for output in compiled.outputs.values()) or keeps_first(compiled)
     source = compiled.source
     ready = [i for i, (steps, _) in enumerate(inputs) if source.is_ready(steps.number)]
     if source.rows is not None:
@@ -82,6 +99,12 @@ def run_inputs(compiled: CompiledModel, inputs: list[WholeInput], per_step: bool
     lengths = [inputs[i][0].number for i in ready]
     for batch in split_batches(lengths, source.features or source.ids):
         yield run_batch(compiled, inputs, [ready[i] for i in batch], per_step)
+
+
+def keeps_first(compiled: CompiledModel) -> bool:
+    """Return whether a graph that a decoder drives reads all steps of the first graph."""
+    readers = [one for graph in compiled.driven.values() for one in graph.readers]
+    return any(one.graph == 0 and layer_keeps(one.layer) for one in readers)
 
 
 def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[int]) -> Iterator[Results]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -19,6 +20,7 @@ from ._classified_texts import check_flags as check_flags
 from ._classified_texts import check_source as check_source
 from ._classified_texts import columns_of as columns_of
 from ._classified_texts import label_cells as label_cells
+from ._classified_texts import names_of as names_of
 from ._classified_texts import skip_bad as skip_bad
 from ._classified_texts import summary as summary_of_texts
 from ._classified_texts import warn_of_names as warn_of_names
@@ -62,15 +64,25 @@ def summary(source: Table, options: Any, labels: str) -> str:
 # ---- answers
 
 
-def answer_rows(predictor: Any, source: Table, options: Any) -> list[Any]:
-    """Return the answer about each row of a table, given the messages before it in its conversation."""
+def answer_rows(run: Callable[..., Any], source: Table, options: Any) -> list[Any]:
+    """Return what `run`, such as a predictor's `answers`, makes of each row and those before it in its conversation."""
     texts, found = source.column(options.text), dict[int, Any]()
     speakers = read_speakers(source, options) if options.speaker else None
     conversations = order_messages(source, options)
     rows = [[(texts[i], {SPEAKER: speakers[i]} if speakers else {}) for i in each] for each in conversations]
-    for each, answers in zip(conversations, predictor.answers(rows), strict=True):
+    for each, answers in zip(conversations, run(rows), strict=True):
         found.update(zip(each.tolist(), answers, strict=True))
     return [found[i] for i in range(len(source))]
+
+
+def read_asked(question: Question, options: Any, model: Any) -> Table:
+    """Read the messages of the file that a question is about, and where they stand. Raises DataError."""
+    column = question.text or options.text
+    try:
+        return read_table(question.file, [column, *options.conversation_columns()])
+    except MissingColumn as error:
+        remedy = "; choose the column of messages with --text" if error.wanted == column else ""
+        raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
 
 
 def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str], list[Any]]:
@@ -82,13 +94,9 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
         texts = [text for _, text in question.messages]
         side = {SPEAKER: ALONE} if options.speaker else {}
         return texts, [one for (one,) in predictor.answers([[(text, side)] for text in texts])]
+    table = read_asked(question, options, predictor.model)
     options = replace(options, text=question.text or options.text)
-    try:
-        table = read_table(question.file, [options.text, *options.conversation_columns()])
-    except MissingColumn as error:
-        remedy = "; choose the column of messages with --text" if error.wanted == options.text else ""
-        raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
-    return table.column(options.text), answer_rows(predictor, table, options)
+    return table.column(options.text), answer_rows(predictor.answers, table, options)
 
 
 # ---- training data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +56,14 @@ def read_unlabelled(source: Any, options: Any, columns: list[str]) -> Collection
     return _series.read_collection(collection, options, None, columns)
 
 
+def read_asked(question: Question, options: Any, model: Model) -> Collection:
+    """Read the file that a question is about, without labels. Raises DataError, OptionError."""
+    check_flags({"text": question.text})
+    source = read_unlabelled(question.file, options, columns_of(model))
+    check_source(source, model)
+    return source
+
+
 def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str], list[Any]]:
     """Return the names of the series that a question asks about, or their places, and the answer about each.
 
@@ -63,17 +71,18 @@ def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str],
     """
     if question.file is None:
         raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
-    check_flags({"text": question.text})
-    source = read_unlabelled(question.file, options, columns_of(predictor.model))
-    check_source(source, predictor.model)
-    names = [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
-    return names, answer_rows(predictor, source, options)
+    source = read_asked(question, options, predictor.model)
+    return names_of(source, options), answer_rows(predictor.answers, source, options)
 
 
-def answer_rows(predictor: Any, source: Collection, options: Any) -> list[Any]:
-    """Return the answer about each series. Raises DataError."""
-    answers: list[Any] = predictor.answers(**predictor_inputs(source, options))
-    return answers
+def answer_rows(run: Callable[..., Any], source: Collection, options: Any) -> Any:
+    """Return what `run`, such as a predictor's `answers` or `vectors`, makes of each series. Raises DataError."""
+    return run(**predictor_inputs(source, options))
+
+
+def names_of(source: Collection, options: Any) -> list[str]:
+    """Return the name of each series, or the place of one without a name."""
+    return [series.id or source.locate(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
 
 
 def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,34 +24,52 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
     return source if isinstance(source, Table) else _messages.read_messages(source, options)
 
 
+def read_asked(question: Question, options: Any, model: Any) -> Table:
+    """Read the file that a question is about, without labels. Raises DataError."""
+    try:
+        return read_table(question.file, [question.text or options.text])
+    except MissingColumn as error:
+        remedy = "; choose the column of messages with --text"
+        raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
+
+
 def answer(predictor: Any, question: Question, options: Any) -> tuple[list[str], list[Any]]:
     """Return the texts that a question asks about, and the answer about each. Raises DataError with the place."""
-    if question.messages is None:
+    if question.file is not None:
         column = question.text or options.text
-        try:
-            table = read_table(question.file, [column])
-        except MissingColumn as error:
-            remedy = "; choose the column of messages with --text"
-            raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
-        texts, places = table.column(column), [table.locate(i) for i in range(len(table))]
-    else:
-        texts, places = [text for _, text in question.messages], [place for place, _ in question.messages]
+        table = read_asked(question, options, predictor.model)
+        return table.column(column), ask_texts(predictor.answers, table, column)
+    texts, places = [text for _, text in question.messages or []], [place for place, _ in question.messages or []]
+    return texts, ask(predictor.answers, texts, places)
+
+
+def ask(run: Callable[[list[str]], Any], texts: list[str], places: Sequence[str]) -> Any:
+    """Return what `run` makes of texts, such as a predictor's answers. Raises DataError with the place of a text."""
     try:
-        return texts, predictor.answers(texts)
+        return run(texts)
     except DataError:
         for text, place in zip(texts, places, strict=True):
             try:
-                predictor.answers([text])
+                run([text])
             except DataError as error:
                 fault = str(error).removeprefix("text 0 ").removeprefix("text 0: ")
                 raise DataError(f"{place}: the text {fault}; correct it or leave it out") from error
         raise
 
 
-def answer_rows(predictor: Any, source: Table, options: Any) -> list[Any]:
-    """Return the answer about each row of a table."""
-    answers: list[Any] = predictor.answers(source.column(options.text))
-    return answers
+def ask_texts(run: Callable[[list[str]], Any], source: Table, column: str) -> Any:
+    """Do `ask` about the texts in a column of a table."""
+    return ask(run, source.column(column), [source.locate(row) for row in range(len(source))])
+
+
+def answer_rows(run: Callable[..., Any], source: Table, options: Any) -> Any:
+    """Return what `run`, such as a predictor's `answers` or `vectors`, makes of each row of a table."""
+    return ask_texts(run, source, options.text)
+
+
+def names_of(source: Table, options: Any) -> list[str]:
+    """Return the text of each row of a table."""
+    return source.column(options.text)
 
 
 def check_flags(flags: Mapping[str, Any]) -> None:

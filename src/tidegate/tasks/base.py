@@ -37,7 +37,8 @@ class Batch:
     targets, otherwise one a row. mask: of an output which of its targets count, bool [M] or [M, ...]; without an entry
     all do. inner: of a model with several graphs, for each but the last one, the innermost first, the number of steps
     of each of its rows: those of a message, where `lengths` has the messages of a conversation. The inputs have as many
-    steps as their graphs.
+    steps as their graphs. written: of each graph that a decoder drives, by name, how many steps it makes for each row
+    of the first graph, int64, at least 1; what is fed back to it is an input whose steps come from the targets.
     """
 
     inputs: dict[str, Array]
@@ -46,6 +47,7 @@ class Batch:
     target_lengths: dict[str, Indices] = field(default_factory=dict)
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     inner: tuple[Indices, ...] = ()
+    written: dict[str, Indices] = field(default_factory=dict)
 
     def count_targets(self, name: str) -> Indices:
         """Return the number of targets of each row of an output, int64 [B].
@@ -151,11 +153,12 @@ class Problem:
     options: complete, with every default that depends on the data decided. rows: the data. train_rows, valid_rows:
     indices of the training rows, and of the held-out rows that select the weights. inputs, outputs, decoders: their
     entries in the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the
-    graph. graphs: of a model with several, all by name, the innermost first; `layers` are then those of the last one,
-    which the outputs read. metric: the figure of `measure` that selects the weights; lower: whether less of it is
-    better. summaries: for each source, how it was read. notes: for each source, sentences about its rows. initial:
-    initial weights that the data determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of
-    each row's group; None: each is by itself. provenance: further entries of the provenance.
+    graph. graphs: of a model with several, all by name, the innermost first, and perhaps one that a decoder drives;
+    `layers` are then those of the last one, which the outputs read. metric: the figure of `measure` that selects
+    the weights; lower: whether less of it is better. summaries: for each source, how it was read. notes: for each
+    source, sentences about its rows. initial: initial weights that the data determine. rows_per_epoch: drawn anew
+    for each epoch; None: all. groups: the number of each row's group; None: each is by itself. provenance: further
+    entries of the provenance.
     """
 
     options: Any
@@ -267,7 +270,9 @@ class Flag:
     """A flag that a task adds to a command, `name` in Python and --name there.
 
     subject: what it is for, in words, such as "labels" or "forecasters". kind: the type of its value; bool for a flag
-    without one. file: its value is a path. old_name: its name in older versions. The value is None unless it is typed.
+    without one. file: its value is a path. counted: it is a number from 1, called `metavar`, and a path that is read.
+    remedy: what to do where a model has no use for it. old_name: its name in older versions. The value is None unless
+    it is typed.
     """
 
     name: str
@@ -277,6 +282,8 @@ class Flag:
     kind: type = str
     choices: tuple[str, ...] | None = None
     file: bool = False
+    counted: bool = False
+    remedy: str = "leave it out"
     old_name: str = ""
 
 
@@ -318,8 +325,8 @@ class Question:
 class Predicted(Protocol):
     """What `predict` of a task returns.
 
-    columns: of the table that --out writes, each with the type of its cells, str or float. warnings, notes: sentences
-    for stderr, before and after the predictions.
+    columns: of the table that --out writes, each with the type of its cells, str, int or float. warnings, notes:
+    sentences for stderr, before and after the predictions.
     """
 
     columns: dict[str, type]

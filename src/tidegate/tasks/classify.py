@@ -256,7 +256,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
         source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
     kind.check_source(source, model)
     truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
-    answers = [label_of(answer) for answer in kind.answer_rows(predictor, source, options)]
+    answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]
     if truth.ndim == 1:
         labelled = np.flatnonzero(truth != _labels.NO_LABEL)
         truth, answers = truth[labelled], [answers[i] for i in labelled]

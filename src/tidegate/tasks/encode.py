@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import classify
+from . import _nearest, classify
 from ._classes import Classification
 from ._label_predictions import LabelPredictions
 from ._label_report import LabelScores
@@ -26,7 +26,14 @@ EXAMPLES = """\
 INPUTS, FILES, PREDICTED, SCORE_FLAGS = classify.INPUTS, classify.FILES, classify.PREDICTED, classify.SCORE_FLAGS
 PREDICT_FLAGS = (
     *classify.PREDICT_FLAGS,
-    Flag("vectors", "write the vectors to a .npy file, float32, a row for each input", "vectors", file=True),
+    Flag(
+        "vectors",
+        "write the vectors to a .npy file, float32, a row for each input",
+        "vectors",
+        file=True,
+        remedy=_nearest.FLAG.remedy,
+    ),
+    _nearest.FLAG,
 )
 report, read = classify.report, classify.read
 
@@ -67,7 +74,15 @@ class VectorPredictions(LabelPredictions):
         return np.stack([nothing if one.values is None else one.values for one in self.answers])
 
 
-def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions:
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Any:
+    """Give the vectors of messages or series, and their labels; with --nearest, also their nearest rows of a corpus.
+
+    Raises DataError, OptionError.
+    """
+    return _nearest.predict(give_vectors, Options, predictor, question, flags)
+
+
+def give_vectors(predictor: Any, question: Question, flags: Mapping[str, Any]) -> VectorPredictions:
     """Give the vectors of messages or series, and their labels. Raises DataError, OptionError."""
     found, answers = classify.ask(predictor, question, flags)
     vectors = tuple(answer["vector"] for answer in answers)

@@ -28,7 +28,7 @@ class NetworkOutputs:
     def run(self, batch: Batch, dropout: Dropout | None = None) -> BodyOutputs:
         """Run the layers before the pool, those of the last graph if there are several."""
         inputs = {name: torch.from_numpy(x) for name, x in batch.inputs.items()}
-        lengths = [torch.from_numpy(each) for each in (*batch.inner, batch.lengths)]
+        lengths = [torch.from_numpy(each) for each in (*batch.inner, batch.lengths, *batch.written.values())]
         return self.network.forward_inputs(inputs, lengths, to_noise(dropout))
 
     def outputs(

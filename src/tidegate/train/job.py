@@ -194,7 +194,9 @@ class TrainingJob:
         }
         kind, options = self.task_module.KIND, self.options_to_json()
         if problem.graphs:
-            document = assemble_levels(kind, options, problem.inputs, problem.graphs, outputs, provenance)
+            document = assemble_levels(
+                kind, options, problem.inputs, problem.graphs, outputs, provenance, problem.decoders
+            )
         else:
             document = assemble(kind, options, problem.inputs, problem.layers, outputs, provenance, problem.decoders)
         return Model(document, {**weights, **problem.arrays})

@@ -14,35 +14,21 @@ each with all its features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy.typing as npt
 
 from ..limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
+from .draws import splitmix64
 from .error_propagation import Trajectory, flatten_state, run_reference
+from .held import fill_held
 
 SEED: Final = 0x7469646567617465  # "tidegate"
 LENGTHS: Final = (1, 37)
 PREFIX: Final = "check."
-_MASK: Final = (1 << 64) - 1
 
 Array = npt.NDArray[Any]
-
-
-def splitmix64(seed: int) -> Iterator[int]:
-    """Generate draws from 0 to 2^64 - 1.
-
-    >>> [hex(draw) for draw, _ in zip(splitmix64(0), range(2))]
-    ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
-    """
-    state = seed
-    while True:
-        state = (state + 0x9E3779B97F4A7C15) & _MASK
-        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK
-        yield z ^ z >> 31
 
 
 def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
@@ -90,14 +76,17 @@ def make_check(
 
 
 def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None) -> Model:
-    """Return the model with a new check, which it needs before it is saved; one for each graph if there are several."""
+    """Return the model with a new check, which it needs before it is saved; one for each graph if there are several.
+
+    That of a graph which a decoder drives is made with rows of other graphs that are made up.
+    """
     weights = {name: v for name, v in model.tensors.items() if not name.startswith(PREFIX)}
-    if not model.levels:
+    if not model.graphs:
         check, tensors = make_check(model, seed, lengths)
         return Model({**model.document, "check": check}, {**weights, **tensors})
     checks: dict[str, Any] = {}
-    for name, level in model.levels.items():
-        check, tensors = make_check(level.model, seed, lengths)
+    for name, graph in model.graphs.items():
+        check, tensors = make_check(fill_held(graph.model, seed), seed, lengths)
         for case in check["cases"]:
             for key in ("output", "state"):
                 array, case[key] = tensors[case[key]], f"{PREFIX}{name}.{case[key].removeprefix(PREFIX)}"

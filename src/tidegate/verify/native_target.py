@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import _native
-from ..runtime.kept_steps import KeptSteps
+from ..runtime.kept_steps import keep_steps, place_kept
 from ..runtime.offline import OfflineEngine, make_runner
 from ..runtime.precision import FLOAT32, to_arguments
 from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
@@ -62,10 +62,10 @@ def verify_engine(
 
 def run_kept(engine: OfflineEngine, state: Array, x: Array, keeps: int) -> Pair:
     """Return the pair of a stream's end: it keeps chunks of growing size in its state, and runs them at the end."""
-    kept = KeptSteps(keeps, x.shape[1:], x.dtype.name, state.shape[1])
+    kept = place_kept(keeps, x.shape[1:], x.dtype.name, state.shape[1])
     block, at, size = np.zeros(kept.end, np.uint8), 0, 1
     while at < len(x):
-        block, at, size = kept.append(block, x[at : at + size]), at + size, 2 * size + 1
+        block, at, size = keep_steps(kept, block, x[at : at + size]), at + size, 2 * size + 1
     return run_whole(engine, state, kept.read(block))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..model import Model, as_model
 from ..runtime.precision import FLOAT32, resolve_precision
+from .held import fill_held
 from .native_target import verify_native
 from .replay import Array, Replay, Result
 from .torch_target import TORCH_ERRORS, verify_torch
@@ -39,10 +40,14 @@ def verify(
     loaded, precision = as_model(model), resolve_precision(weights, compute)
     if weights is compute is None:
         precision = getattr(model, "precision", FLOAT32)
-    if not loaded.levels:
+    if not loaded.graphs:
         return verify_graph(loaded, precision)
-    results = {name: verify_graph(level.model, precision) for name, level in loaded.levels.items()}
-    return [replace(one, graph=name) for name, found in results.items() for one in found]
+    found = []
+    for name, graph in loaded.graphs.items():
+        check = graph.model.document["check"]
+        one = graph.model if check is None else fill_held(graph.model, check["seed"])
+        found += [replace(result, graph=name) for result in verify_graph(one, precision)]
+    return found
 
 
 def verify_graph(model: Model, precision: str) -> list[Result]:

@@ -56,8 +56,9 @@ def test_the_results_of_events_are_the_answers_of_streams(per_step: bool) -> Non
     [
         ({"end": "turn"}, "'end' is 'turn'; expected true or false, 'message' or 'conversation'"),
         ({"end": ["message"]}, r"'end' is \['message'\]; expected true or false, 'message' or"),
-        ({"end": True}, "the message ends without 'speaker', which the model reads then; give 'speaker' with one of"),
-        ({"speaker": True, "end": True}, "speaker: 'True' was given; expected a name"),
+        ({"end": True}, "^the message has no 'speaker', and this model needs one for each message; give it with any "),
+        ({"speaker": None, "end": True}, "speaker: None was given; expected a name"),
+        ({"speaker": True, "end": True}, "speaker: True was given; expected a name"),
         ({"speaker": [True], "end": True}, "'speaker' contains true or false; expected numbers"),
         ({"who": "ann"}, "unknown key 'who'; an event has stream, text, x, time, series, seq, end, speaker"),
     ],

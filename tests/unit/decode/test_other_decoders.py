@@ -35,7 +35,7 @@ def test_a_rollout_draws_step_after_step(paths: int, targets: int) -> None:
     memory: Any = rollout.start(2, Context(seed=9, paths=paths))
     for _ in range(12):
         y = np.sort(quantiles.standard_normal((2 * paths, targets, 3)), -1)
-        memory, decided, following = rollout.update(memory, y)
+        memory, decided, following, _ = rollout.update(memory, y)
         shares = np.tile(random.random((paths, targets)), (2, 1))
         assert following is not None
         assert following.tobytes() == sample(y, np.array(levels), shares).tobytes()
@@ -48,7 +48,7 @@ def test_a_rollout_hands_on_what_is_known_of_the_step_after() -> None:
     memory: Any = rollout.start(1, Context(paths=2, known=known))
     rows = []
     for _ in range(3):
-        memory, _, following = rollout.update(memory, np.zeros((2, 1, 1)))
+        memory, _, following, _ = rollout.update(memory, np.zeros((2, 1, 1)))
         assert following is not None
         rows.append(following.tolist())
     assert rows == [[[0, 2, 3]] * 2, [[0, 4, 5]] * 2, [[0]] * 2]

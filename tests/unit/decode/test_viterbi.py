@@ -49,7 +49,7 @@ def test_labels_are_final_as_soon_as_all_paths_agree() -> None:
     decoder = make(64, {"transitions": np.zeros((K, K)), "start": np.zeros(K), "end": np.zeros(K)})
     memory = decoder.start(1)
     for step, label in enumerate([2, 0, 1, 1]):  # without transitions, the next step decides
-        memory, decided, _ = decoder.update(memory, np.eye(K, dtype=np.float32)[label : label + 1])
+        memory, decided, *_ = decoder.update(memory, np.eye(K, dtype=np.float32)[label : label + 1])
         assert decided[0, 0] == [-1, 2, 0, 1][step]
         assert decoder.count_pending(memory).tolist() == [1]
     assert decoder.finish(memory).decided[0, :2].tolist() == [1, -1]
@@ -67,7 +67,7 @@ def test_a_label_is_decided_after_as_many_steps_at_the_latest(look_ahead: int) -
     memory, found = decoder.start(1), []
     for step in range(8):
         label = 0 if step <= look_ahead else 1  # label 1 is better in the end, and comes too late
-        memory, decided, _ = decoder.update(memory, (3 if label else 1) * eye[label][None])
+        memory, decided, *_ = decoder.update(memory, (3 if label else 1) * eye[label][None])
         found.append(int((decided >= 0).sum()))
         assert decoder.count_pending(memory)[0] <= look_ahead
     assert found[: look_ahead + 1] == [0] * look_ahead + [1]
@@ -84,9 +84,9 @@ def test_many_streams_have_the_bits_of_each(look_ahead: int, monkeypatch: pytest
         if step == 6:
             monkeypatch.setattr("tidegate.decode.viterbi.MOST_SUMS", 2 * K * K)  # in parts of two streams
         y = random.standard_normal((9, K)).astype(np.float32)
-        many, decided, _ = decoder.update(many, y)
+        many, decided, *_ = decoder.update(many, y)
         for k, row in enumerate(y):
-            each[k], alone, _ = decoder.update(each[k], row[None])
+            each[k], alone, *_ = decoder.update(each[k], row[None])
             assert decided[k].tolist() == alone[0].tolist()
             for name, values in each[k].items():
                 assert many[name][k].tobytes() == values[0].tobytes()
@@ -122,7 +122,7 @@ def test_forbidden_transitions_are_never_taken_and_no_number_is_nan() -> None:
     memory = decoder.start(1)
     rows = np.random.default_rng(2).standard_normal((30, K)) + np.array([0, 50, 0])
     for row in rows.astype(np.float32):
-        memory, decided, _ = decoder.update(memory, row[None])
+        memory, decided, *_ = decoder.update(memory, row[None])
         assert 1 not in decided
         assert np.isfinite(memory["scores"]).all()
 

@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 
-from level_models import level_model
+from level_models import level_model, put
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
 from tidegate.verify import attach
 
 MODEL = attach(level_model(days=True))
-
-
-def put(document: Any, place: str, value: Any) -> None:
-    """Put a value at a place such as "graphs.talk.clock"; None removes it."""
-    *path, last = place.split(".")
-    for key in path:
-        document = document[int(key)] if isinstance(document, list) else document[key]
-    if value is None:
-        del document[last]
-    else:
-        document[last] = value
 
 
 def test_each_graph_is_a_model_of_its_own() -> None:

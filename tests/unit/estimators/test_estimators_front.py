@@ -36,7 +36,7 @@ def test_importing_tidegate_does_not_ask_for_scikit_learn(python: Callable[..., 
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["Classifier", "Forecaster", "Tagger"])
+@pytest.mark.parametrize("name", ["Classifier", "Encoder", "Forecaster", "Tagger"])
 def test_help_explains_every_parameter(name: str) -> None:
     made = getattr(estimators, name)
     told = made.__init__.__doc__ or ""

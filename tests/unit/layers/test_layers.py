@@ -36,6 +36,8 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "bag": ({"rows": 10, "size": 4, "most": 3}, None, 4),
     "delay": ({"size": 4, "steps": 2}, 4, 4),
     "join": ({"size": 4}, 4, 4),
+    "given": ({"inputs": 4, "size": 3, "initial": [[0.5, -1.0, 2.0]]}, 4, 7),
+    "cross_attend": ({"inputs": 4, "size": 6, "heads": 2, "most": 3, "initial": [[0.25] * 12, [1.5] * 12]}, 4, 6),
 }
 
 
@@ -79,7 +81,7 @@ def test_first_weights_have_the_declared_shapes_and_uses(kind: str) -> None:
         value = layer.init(np.random.default_rng(0), role, {})
         assert (value.shape, value.dtype) == (shape, np.float32)
         assert len(shape) == 2 or layer.use(role) not in ("matrix", "table")
-        assert (len(np.unique(value)) > 1) == (layer.use(role) in ("matrix", "table") or role == "age")
+        assert (len(np.unique(value)) > 1) == (layer.use(role) in ("matrix", "table") or role in ("age", "number"))
 
 
 @pytest.mark.parametrize("kind", VALID)
@@ -87,7 +89,7 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
     options, width, _ = VALID[kind]
     with pytest.raises(OptionError, match="unknown option 'bogus'"):
         layers.parse(kind, {**options, "bogus": 1}, width, TAPES)
-    for key in options:
+    for key in set(options) - {"initial"}:
         with pytest.raises(OptionError, match=f"'{key}' is missing"):
             layers.parse(kind, {k: v for k, v in options.items() if k != key}, width, TAPES)
 
@@ -130,6 +132,14 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("attend", {"size": 1024, "window": 1025}, 1024, "window 1025 times size 1024 is over 1048576"),
         ("attend", {"size": 1 << 19, "window": 1}, 1 << 19, "is over 1048576; use a shorter window"),
         ("attend", {}, None, "an embed layer must come first"),
+        ("given", {"size": 0}, 4, "size is 0; expected an integer of 1"),
+        ("given", {"initial": [[1.0, 2.0]]}, 4, "initial[0] must be 3 float32 numbers"),
+        ("given", {"initial": [[1.0] * 3] * 2}, 4, "initial must be a list of 1 to 1 rows; leave it out for none"),
+        ("cross_attend", {"heads": 4}, 4, "heads is 4; expected a divisor of size, which is 6"),
+        ("cross_attend", {"most": 4097}, 4, "most is 4097; expected an integer of 1 to 4096"),
+        ("cross_attend", {"most": 4096, "size": 512}, 4, "most 4096 times size 512 is over 1048576; keep fewer rows"),
+        ("cross_attend", {"initial": []}, 4, "initial must be a list of 1 to 3 rows"),
+        ("cross_attend", {"initial": [[1e39] * 12]}, 4, "initial[0] must be 12 float32 numbers"),
         ("program", {"inputs": 5}, 4, "inputs is 5; the input is 4 wide"),
         ("program", {"inputs": 5}, 5, "program.inputs is 4; expected inputs, 5, and no ids"),
         ("program", {"program": SURPRISE["program"] | {"ids": 1}}, 4, "program: operation 1 (input): reads numbers"),
@@ -350,7 +360,19 @@ def test_the_gated_linear_unit_is_torchs() -> None:
     assert np.allclose(y, torch.nn.functional.glu(both).numpy(), atol=1e-14)
 
 
-@pytest.mark.parametrize("kind", ["glu", "attend", "program"])
+@pytest.mark.parametrize("kind", VALID)
+def test_what_a_layer_holds_is_what_its_steps_only_read(kind: str) -> None:
+    layer = make_layer(kind)
+    if layer.whole_window:
+        assert not layer.held
+        return
+    last = {name: layer.program.instructions[i] for name, i in layer.program.next.items()}
+    only_read = [name for name, ins in last.items() if (ins.name, ins.args) == ("state", (name,))]
+    assert list(layer.held) == only_read
+    assert (layer.outside is not None) == bool(layer.held)
+
+
+@pytest.mark.parametrize("kind", ["glu", "attend", "program", "cross_attend"])
 def test_a_layer_counts_the_numbers_of_its_step(kind: str) -> None:
     layer = make_layer(kind)
     assert layer.registers == layer.program.numbers > layer.width

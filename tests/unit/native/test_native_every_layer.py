@@ -43,6 +43,12 @@ def dense(builder: layers.Builder, size: int) -> None:
         builder.add("dense", size=size, activation=activation, **({"add": 0} if activation == "tanh" else {}))
 
 
+def rows(width: int, count: int) -> list[list[float]]:
+    """Numbers of another graph."""
+    values: list[list[float]] = np.random.default_rng(width).normal(size=(count, width)).astype(np.float32).tolist()
+    return values
+
+
 BUILDS: dict[str, Build] = {
     "dense": dense,
     "norm": lambda builder, size: [builder.add("norm", eps=1e-5), builder.add("norm", eps=1e-3, add=0)],
@@ -55,6 +61,14 @@ BUILDS: dict[str, Build] = {
         builder.add("attend", heads=heads, window=window) for heads, window in ((1, 5), (size, 3), (1, 4096 // size))
     ],
     "program": own,
+    "given": lambda builder, size: [
+        builder.add("given", size=1 + size // 2, initial=rows(1 + size // 2, 1)),
+        builder.add("cross_attend", size=2 * size, heads=2, most=6, initial=rows(4 * size, 4)),
+    ],
+    "cross_attend": lambda builder, size: [
+        builder.add("cross_attend", size=size, heads=heads, most=most, initial=rows(2 * size, min(most, 9)))
+        for heads, most in ((1, 5), (size, 30), (1, min(4096, 12000 // size)))
+    ],
     "join": lambda builder, size: [
         builder.add("join"),
         builder.add("join", sources=(1, 0)),

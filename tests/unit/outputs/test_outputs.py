@@ -53,7 +53,7 @@ def floats(*numbers: float) -> Any:
     return np.array(numbers, np.float32)
 
 
-@pytest.mark.parametrize("kind", outputs.kinds())
+@pytest.mark.parametrize("kind", ENTRIES)
 def test_an_output_answers_or_says_why_not(kind: str) -> None:
     output, context = parse(kind), Context(SCALING)
     assert output.to_json() == ENTRIES[kind]
@@ -73,12 +73,44 @@ def test_an_output_answers_or_says_why_not(kind: str) -> None:
         assert pickle.loads(pickle.dumps(one)).as_dict() == one.as_dict()
 
 
-@pytest.mark.parametrize("kind", outputs.kinds())
+@pytest.mark.parametrize("kind", ENTRIES)
 def test_a_part_of_a_node_is_its_own(kind: str) -> None:
     whole, part = parse(kind), parse(kind, part=[2, 4])
     numbers = floats(9, 9, 0.25, 0.75, 9)
     found = part.answer(numbers, Context(SCALING))
     assert found.as_dict() == whole.answer(numbers[2:4], Context(SCALING)).as_dict()
+
+
+def test_tokens_are_written_when_they_are_first_read() -> None:
+    entry = {"kind": "tokens", "from": "reply", "at": "end", "labels": ["a", "b"]}
+    output, asked = outputs.parse("y", entry, 2, {}), []
+    assert output.to_json() == entry
+    with pytest.raises(
+        ModelFileError, match=r"outputs\.y\.from: reads a node; an output of kind tokens needs a decoder"
+    ):
+        output.answer(floats(0, 0), Context())
+    output.decoder = SimpleNamespace(end=1)  # type: ignore[assignment]
+
+    def write() -> Any:
+        asked.append(1)
+        return np.array([0, 0, 1])
+
+    answer = output.answer(floats(0, 0), Context(roll=write))
+    assert not asked
+    assert answer.as_dict() == pickle.loads(pickle.dumps(answer)).as_dict() == {"tokens": ["a", "a"], "complete": True}
+    assert asked == [1]
+    cut = output.answer(floats(0, 0), Context(roll=lambda: np.array([0])))
+    assert (cut.as_dict(), repr(cut)) == ({"tokens": ["a"], "complete": False}, "Tokens('a')")
+    for reason, shown in (
+        ("no step yet", "no step yet"),
+        ("", "this graph runs without its decoder, so nothing is written"),
+    ):
+        none = output.answer(floats(0, 0), Context(), reason)
+        assert (none.values, none.as_dict()) == (None, {"tokens": None, "reason": shown})
+
+
+def test_every_kind_is_tested_here() -> None:
+    assert {*ENTRIES, "tokens"} == set(outputs.kinds())
 
 
 def test_scores_are_shortest_decimals_and_a_copy() -> None:

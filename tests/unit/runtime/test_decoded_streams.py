@@ -215,9 +215,15 @@ def change(document: dict[str, Any], *path: Any) -> None:
     document[last] = value
 
 
+BEAM = {"begin": 0, "end": 1, "width": 2, "most": 9, "length_penalty": 0.0}
 PLACE, FOUND = ("decoders", "path"), ("outputs", "found")
 WRONG: list[tuple[tuple[Any, ...], str]] = [
-    ((*PLACE, "kind", "beam"), "decoders.path.kind: is 'beam'; expected one of bio, majority, "),
+    ((*PLACE, "kind", "astar"), "decoders.path.kind: is 'astar'; expected one of beam, bio, majority, "),
+    ((*PLACE, "drives", "layers"), "decoders.path.drives: a decoder of kind viterbi drives no graph; remove it"),
+    (
+        (*PLACE, {"kind": "beam", "reads": "layers.2", "options": BEAM}),
+        "decoders.path: a decoder of kind beam drives a graph, which 'drives' names",
+    ),
     ((*PLACE, "kind", "rollout"), "decoders.path: unknown key 'tensors'"),
     ((*PLACE, "reads", "layers.9"), "decoders.path.reads: is 'layers.9'; expected one of 'layers.0'"),
     ((*PLACE, "part", [0, 4]), "decoders.path.tensors.transitions: tensor 'path.transitions' has shape [5, 5]"),

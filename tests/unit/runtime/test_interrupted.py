@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 import tidegate
 from level_models import level_model
+from remembering import Remembering, compile_remembering, require_no_lost_pages
 from tidegate.errors import StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Forecast, Pool, Predictor, Stream
@@ -40,6 +42,10 @@ def whole() -> Predictor:
 
 def talk() -> Predictor:
     return Predictor(level_model(speaker=False, topic=False), threads=1)
+
+
+def memory() -> Any:
+    return SimpleNamespace(pool=lambda: Remembering(compile_remembering()))
 
 
 def numbers() -> Predictor:
@@ -126,6 +132,8 @@ def whole_or_nothing(start: Stream | Pool, work: Callable[[Any], Any], most: int
                 assert now == answer, at
                 late += 1
             assert bits(subject) == answer, at
+            if isinstance(subject, Pool):
+                require_no_lost_pages(subject)
         else:
             break
         at += 1
@@ -173,6 +181,7 @@ def test_a_restore_that_is_interrupted_changes_all_or_nothing() -> None:
 
 
 TEXTS = [("a", "rd. "), ("new", "how "), ("a", "balance", True), ("b", "my"), ("a", "again ")]
+ROW = [[1.0, 2.0, 3.0]]
 ROWS = [("a", [3.0, 4.0]), ("new", 1.0), ("b", 2.0, True), ("a", 5.0)]
 POOLS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Pool], Any]]] = {
     "text": (text, "where is my ca", lambda pool: pool.push(TEXTS)),
@@ -180,6 +189,11 @@ POOLS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Pool], Any]]] = {
     "whole": (whole, "where is my ca", lambda pool: pool.push(TEXTS)),
     "conversation": (talk, "where is my ca", lambda pool: pool.push(TEXTS)),
     "conversation, end": (talk, "where is my ca", lambda pool: pool.end("b", level="conversation")),
+    "whole, end": (whole, "where is my ca", lambda pool: pool.end("b")),
+    "whole, reset": (whole, "where is my card " * 40, lambda pool: pool.reset("b")),
+    "whole, drop": (whole, "where is my card " * 40, lambda pool: pool.drop("b") if "b" in pool else None),
+    "whole, restore": (whole, "where is my card " * 40, lambda pool: pool.restore("b", pool.state("a"))),
+    "memory": (memory, np.ones((60, 3)), lambda pool: pool.push([("a", ROW * 2), ("b", ROW, True), ("new", ROW * 90)])),
     "numbers": (numbers, np.ones((2, 3)), lambda pool: pool.push([("a", np.ones((2, 3))), ("new", [1, 2, 3])])),
     "steps of numbers": (numbers, np.ones((2, 3)), lambda pool: pool.step(["b", "new", "b"], np.ones((3, 3)))),
     "fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda pool: pool.push(ROWS)),
@@ -201,7 +215,7 @@ def test_a_call_of_a_pool_that_is_interrupted_anywhere_changes_all_or_nothing(ca
     maker, first, work = POOLS[case]
     pool = maker().pool()
     pool.push([(id, first) for id in ("a", "b", "c")])
-    whole_or_nothing(pool, work, most=8, what="line")
+    whole_or_nothing(pool, work, most=8 + 20 * len(pool._pages), what="line")  # pages are given back after a change
 
 
 def test_new_rows_of_a_pool_are_all_there_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +279,32 @@ def test_what_another_thread_changes_at_any_place_of_a_change_is_lost_nowhere(ki
     assert len(seen) > 10
     assert len(outcomes) == 2
     assert (False, False) in outcomes
+
+
+@pytest.mark.parametrize("make", [whole, memory], ids=["whole", "memory"])
+def test_what_another_thread_reads_of_arrays_that_grow_is_the_old_or_the_new_whole(make: Callable[[], Any]) -> None:
+    pool, then = make().pool(), [("a", "rd, größe "), ("new", "my "), ("b", "is", True), ("b", "ist " * 60)]
+    first: Any = "where is my ca"
+    if make is memory:
+        first, then = np.ones((60, 3)), [("a", ROW * 50), ("new", ROW), ("b", ROW, True), ("b", ROW * 40)]
+    pool.push([(id, first) for id in ("a", "b", "c")])
+
+    def read(subject: Any) -> Any:
+        return bits(subject), bits(subject.fork()), "new" in subject
+
+    straight = copy(pool)
+    straight.push(then)
+    old, new, found = read(pool), read(straight), list[Any]()
+    for at in count():
+        subject, before = copy(pool), len(found)
+        with call_at(at, "line", in_another_thread, found, read, subject):
+            subject.push(then)
+        if len(found) == before:
+            break
+        assert found[-1] in (old, new), at
+    assert found[0] == old
+    assert found[-1] == new
+    assert len(found) > 10
 
 
 @pytest.mark.parametrize("kind", ["stream", "pool"])

@@ -234,13 +234,13 @@ def test_a_side_input_is_remembered_until_its_graph_ticks() -> None:
 @pytest.mark.parametrize(
     ("end", "sides", "message"),
     [
-        (True, None, "the message ends without 'speaker', which the model reads then; give 'speaker' with one of its"),
+        (True, None, "the message has no 'speaker', and this model needs one for each message; give it with any part"),
         (True, {"speaker": ""}, "speaker: '' was given; expected a name"),
         (True, {"speaker": "\ud800"}, "half of a surrogate pair"),
-        (True, {"speaker": 3}, "speaker: '3' was given; expected a name"),
+        (True, {"speaker": 3}, "speaker: 3 was given; expected a name"),
         (True, {"listener": "ann"}, "'listener' was given, but this model has the side inputs speaker; leave it out"),
         (True, ["ann"], "sides are list; expected a dict"),
-        ("turn", ANN, "end is 'turn'; this model's levels are message, conversation$"),
+        ("turn", ANN, "end is 'turn'; expected True, False, 'message' or 'conversation'$"),
     ],
 )
 def test_what_is_refused_changes_nothing(end: Any, sides: Any, message: str) -> None:
@@ -276,7 +276,7 @@ def test_a_model_of_one_graph_has_one_level() -> None:
     expected = bits(one.stream().push(TEXT, end=True))
     assert bits(stream.push(TEXT, end="message")) == expected == bits(pool.push_one("a", TEXT, "message"))
     assert stream.state == one.stream().state == pool.state("a")
-    with pytest.raises(DataError, match="end is 'conversation'; this model's levels are message$"):
+    with pytest.raises(DataError, match="end is 'conversation'; expected True, False or 'message'$"):
         stream.push("a", end="conversation")
     with pytest.raises(DataError, match="'speaker' was given, but this model has no side inputs; leave it out"):
         stream.push("a", sides=ANN)
@@ -368,6 +368,7 @@ def test_predict_takes_conversations_and_single_messages() -> None:
         ([[]], "conversation 0 has no message"),
         ([3], "conversation 0 is int; expected a list of messages"),
         ([["what", 3]], "conversation 0, message 1: this model takes text"),
+        ([[("what", "ann")]], "conversation 0: a tuple of 2 was given; expected a message, or a pair of a message and"),
         ([("what", ANN)], "text 0: 'speaker' was given, but this model has no side inputs"),
     ):
         with pytest.raises(DataError, match=message):

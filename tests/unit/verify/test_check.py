@@ -11,7 +11,8 @@ from tidegate.errors import ModelFileError, OptionError
 from tidegate.inputs._draws import standard_normal
 from tidegate.model import Model
 from tidegate.verify import attach, make_check, verify
-from tidegate.verify.check import SEED, make_inputs, splitmix64
+from tidegate.verify.check import SEED, make_inputs
+from tidegate.verify.draws import splitmix64
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 
