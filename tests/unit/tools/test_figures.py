@@ -119,6 +119,19 @@ def test_a_summary_names_few_lines_and_each_machine(figures: Any, house: Path) -
     )
 
 
+def test_seeds_that_were_added_later_are_measured_elsewhere_and_both_are_named(figures: Any, house: Path) -> None:
+    runs = [{"accuracy": 0.9}, {"accuracy": 0.92, "cpu_seconds": 50.0, "bytes": 2_000_000}]
+    there = {**MADE, "cpu": "An older CPU"}
+    entry = {**MADE, "earlier": [there], "figures": {"published": [], "runs": runs}}
+    store(house / "bench", "results/accuracy.json", {"trec": entry})
+    text = figures.render(figures.TABLES["accuracy"], house / "bench")
+    assert "| trec | 91.00 % | 90.00, 92.00 | 50 | 2.0 MB |" in text
+    assert [line[:42] for line in text.splitlines() if line.startswith("Measured")] == [
+        "Measured on 2026-01-02 on An older CPU (2 ",
+        "Measured on 2026-01-02 on A CPU (2 cores) ",
+    ]
+
+
 def test_of_runs_the_latest_counts(figures: Any, house: Path) -> None:
     for day, us in (("2025-12-31-z-cpu", 777.0), ("2026-01-03-a-cpu", 888.0)):
         row = {**SHORT, "ours": {"us": us, "error": None}}
