@@ -13,6 +13,7 @@ import os
 import resource
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from common import fits, record
@@ -37,14 +38,32 @@ CASES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=list(OPTIONS), help=f"data sets (default {' '.join(OPTIONS)})")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    record.add_seeds(parser)
     args = parser.parse_args()
     for name in args.sets:
-        runs = [measure_case(name, case, seed) for case in CASES for seed in args.seeds]
-        figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
-        known = {**record.read(args.out, "conversations"), name: record.with_provenance(figures, "torch")}
-        record.write(args.out, "conversations", {key: known[key] for key in sorted(known)})
+        earlier = record.read(args.out, "conversations").get(name, {}) if args.add else {}
+        if earlier and earlier["figures"]["options"] != OPTIONS[name]:
+            raise SystemExit(f"{name} was measured with other options than this script has; leave out --add")
+        made = {(run["case"], run["seed"]) for run in earlier["figures"]["runs"]} if earlier else set()
+        runs = list[dict[str, Any]]()
+        for case, seed in [(case, seed) for case in reversed(CASES) for seed in args.seeds]:  # the quick ones first
+            if (case, seed) not in made:
+                runs.append(measure_case(name, case, seed))
+                store(args.out, name, sorted(runs, key=place_of), earlier)
     print(format_results(record.read(args.out, "conversations")))
+
+
+def store(folder: Path, name: str, runs: list[dict[str, Any]], earlier: dict[str, Any]) -> None:
+    """Write the runs of a set so far, so that an interruption loses only the one that it interrupts."""
+    figures = {"published": list(catalogue.get(name).published), "options": OPTIONS[name], "runs": runs}
+    known = record.read(folder, "conversations")
+    known[name] = record.with_earlier(record.with_provenance(figures, "torch"), earlier, place_of)
+    record.write(folder, "conversations", {key: known[key] for key in sorted(known)})
+
+
+def place_of(run: dict[str, Any]) -> tuple[int, int]:
+    """Return where a run stands among those of its set."""
+    return list(CASES).index(run["case"]), run["seed"]
 
 
 def measure_case(name: str, case: str, seed: int) -> dict[str, Any]:
@@ -76,7 +95,7 @@ def format_results(results: dict[str, Any]) -> str:
         for run in entry["figures"]["runs"]:
             figures = (run["accuracy"], run["weighted_f1"], run["log_loss"])
             own = [name, run["case"], str(run["seed"])]
-            rows.append([*own, *(f"{figure:.4f}" for figure in figures), f"{run['wall_seconds']:.0f}"])
+            rows.append([*own, *(f"{figure:.4f}" for figure in figures), f"{run.get('wall_seconds', 0):.0f}"])
     return format_table(["set", "read", "seed", "accuracy", "weighted F1", "log loss", "seconds a fit"], rows, left=2)
 
 

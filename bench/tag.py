@@ -16,6 +16,7 @@ import os
 import statistics
 import tempfile
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,21 @@ FIGURES = ("accuracy", "span_f1", "span_precision", "span_recall", "tag_accuracy
 def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    record.add_seeds(parser)
     parser.add_argument("--direction", choices=("both",), help="as that of fit")
     parser.add_argument("--lookahead", type=int, help="as that of fit")
     parser.add_argument("--decoder", choices=("crf",), help="as that of fit")
     args = parser.parse_args()
     options = {key: value for key in ("direction", "lookahead", "decoder") if (value := getattr(args, key)) is not None}
     for name in args.sets:
-        runs = measure_seeds(name, args.seeds, options)
-        figures = {"published": list(catalogue.get(name).published), "runs": runs}
         entry = " ".join([name, *(f"--{key} {value}" for key, value in options.items())])
-        known = {**record.read(args.out, "tag"), entry: record.with_provenance(figures, "torch")}
+        known = record.read(args.out, "tag")
+        earlier = known.get(entry, {}) if args.add else {}
+        made = {run["seed"] for run in earlier["figures"]["runs"]} if earlier else set()
+        if not (wanted := [seed for seed in args.seeds if seed not in made]):
+            continue
+        figures = {"published": list(catalogue.get(name).published), "runs": measure_seeds(name, wanted, options)}
+        known[entry] = record.with_earlier(record.with_provenance(figures, "torch"), earlier, itemgetter("seed"))
         record.write(args.out, "tag", {key: known[key] for key in sorted(known)})
     print(format_results(record.read(args.out, "tag")))
 
@@ -101,7 +106,8 @@ def format_results(results: dict[str, Any]) -> str:
     for name, entry in results.items():
         runs = entry["figures"]["runs"]
         means = [statistics.mean(run[key] for run in runs) for key in ("accuracy", "span_f1", "sentence_accuracy")]
-        times = [statistics.median(run.get(key, 0) for run in runs) for key in ("us_a_word", "state_bytes")]
+        known = [[run[key] for run in runs if key in run] for key in ("us_a_word", "state_bytes")]
+        times = [statistics.median(values or [0]) for values in known]
         rows.append([name, len(runs), *(f"{mean:.4f}" for mean in means), f"{times[0]:.1f}", f"{times[1]:,.0f}"])
     return format_table(["set", "seeds", "accuracy", "span F1", "sentences", "us a word", "bytes of state"], rows)
 

@@ -18,14 +18,8 @@ from typing import Any
 from tables import FORMATS, REDUCES, TABLES, Record, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (
-    "README.md",
-    "docs/benchmarks.md",
-    "docs/conversations.md",
-    "docs/speed.md",
-    "docs/comparisons.md",
-    "docs/encode.md",
-)
+NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode"
+PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMED))
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -64,7 +58,8 @@ def render(table: Table, bench: Path) -> str:
         ]
         rows = [row for _, result in results for row in records(result, part.rows) if part.where(row)]
         lines += layout(part, rows)[1 if lines else 0 :] if rows else []
-        measured += [(name, one) for name, of in results for one in ([of] if "figures" in of else of.values())]
+        entries = [(name, one) for name, of in results for one in ([of] if "figures" in of else of.values())]
+        measured += [(name, about) for name, one in entries for about in (*one.get("earlier", []), one)]
     if not lines:
         return "Not measured yet.\n"
     below = ["", *sources(measured, table.source == "day")] if table.source else []

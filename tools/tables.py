@@ -8,7 +8,7 @@ of several records. Left out, they are `str` and `first`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any
 
@@ -127,6 +127,7 @@ REDUCES: dict[str, Callable[[list[Any]], Any]] = {
     "all": all,
     "distinct": lambda values: len(set(values)),
     "hundredths": lambda values: [f"{100 * value:.2f}" for value in values],
+    "signed": lambda values: [f"{value:+.2f}" for value in values[0]],
     "bounded": bounded,
     "unbounded": lambda rows: sum(row["ok"] is None for row in rows),
     "least_mistake": least_mistake,
@@ -288,6 +289,29 @@ TABLES = {
         "set = set | way = vectors from",
         "nearest is right = accuracy percent | numbers = numbers , | CPU seconds a fit = cpu_seconds .0f",
     ),
+    "context": Table(
+        "context",
+        "runs",
+        "set = set | case = read",
+        "accuracy = accuracy percent mean | each seed = accuracy list hundredths | "
+        "weighted F1 = weighted_f1 percent mean | log loss = log_loss .3f mean | "
+        "CPU seconds a fit = cpu_seconds .0f mean",
+    ),
+    "context-gains": Table(
+        "context",
+        "gains",
+        "set = set | figure = figure",
+        "points by which the vector is ahead = ahead +.2f | each seed = points list signed",
+        source="",
+    ),
+    "context-turns": Table(
+        "context",
+        "turns",
+        "set = set | turn = turn | case = read",
+        "words = read .0f | a message = us time | bytes kept = kept ,.0f | of these the vector = vector ,.0f | "
+        "as ids = ids ,.0f | conversations = conversations",
+        source="",
+    ),
     "forecast": Table(
         "forecast",
         "rows",
@@ -371,3 +395,5 @@ TABLES = {
         "seconds of `make test` = test/seconds .0f | of those for installation = test/install_seconds .0f",
     ),
 }
+CRF = ("", "--decoder crf")  # the options of the runs that docs/tag.md compares
+TABLES["crf"] = replace(TABLES["tag"], where=lambda row: row["set"].partition(" ")[2] in CRF, source="")

@@ -9,7 +9,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from tidegate.atomic import replace
 
 BENCH = Path(__file__).resolve().parents[1]
 RESULTS, RUNS = BENCH / "results", BENCH / "runs"
+TIMES = re.compile("wall_seconds$|cpu_seconds$|us_")  # the keys of times in the figures of a run
 
 
 def make_parser(doc: str | None, out: Path = RESULTS) -> argparse.ArgumentParser:
@@ -31,6 +32,33 @@ def make_parser(doc: str | None, out: Path = RESULTS) -> argparse.ArgumentParser
 def make_speed_parser(doc: str | None) -> argparse.ArgumentParser:
     """Make the parser of a speed benchmark, whose figures belong to a date and a CPU."""
     return make_parser(doc, RUNS / run_name())
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    """Add the flags --seeds and --add."""
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    parser.add_argument("--add", action="store_true", help="keep the runs that the file has, and make those it has not")
+
+
+def with_earlier(
+    entry: dict[str, Any], earlier: dict[str, Any], order: Callable[[dict[str, Any]], Any]
+) -> dict[str, Any]:
+    """Add the runs of an earlier entry of a file to a new one. order: what a run is sorted by.
+
+    Runs of another CPU are kept without their times, as such times cannot be compared; `earlier` of the entry says
+    where the runs that were there come from.
+    """
+    if not earlier:
+        return entry
+    runs, about = (
+        earlier["figures"]["runs"],
+        {key: earlier[key] for key in earlier if key not in ("figures", "earlier")},
+    )
+    if earlier["cpu"] != entry["cpu"]:
+        runs = [{key: value for key, value in run.items() if not TIMES.match(key)} for run in runs]
+    every = sorted(runs + entry["figures"]["runs"], key=order)
+    before = [*earlier.get("earlier", []), about]
+    return {**entry, "earlier": before, "figures": {**entry["figures"], "runs": every}}
 
 
 def run_name() -> str:

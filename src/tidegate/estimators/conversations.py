@@ -56,6 +56,24 @@ def make_labelled_source(
     return samples.make_source(rows, labels.tolist(), groups), {"label": "label", **named}, classes
 
 
+def make_plain_source(
+    estimator: Any, X: Any, pairs: Any, groups: Any, places: Places
+) -> tuple[Table | Collection, dict[str, str]]:
+    """Return X without labels as the task reads it, and the options that name the columns.
+
+    Raises WrongData, WrongValue, DataError, and what scikit-learn raises for tables.
+    """
+    columns = make_message_options(places, groups, estimator.context)
+    if not columns:
+        given = {"group": groups, "pairs": pairs}
+        named = {name: name for name, values in given.items() if values is not None}
+        return samples.make_unlabelled_source(estimator, X, groups, pairs), named
+    if pairs is not None:
+        raise WrongData("pairs are for single texts, and conversations are given; leave one of them out")
+    del columns["label"]
+    return make_message_table(samples.to_messages(estimator, X), places), columns
+
+
 def make_message_options(places: Places, groups: Any, context: Any) -> dict[str, str]:
     """Return the options that name the columns of messages; none without conversations.
 

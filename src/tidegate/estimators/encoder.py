@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from ..tasks import encode
 from ..tasks.encode import Options
 from . import samples
 from .base import TidegateEstimator, fit_predictor, raise_value_errors
-from .conversations import Places, ask_conversations, has_conversations, make_labelled_source
+from .conversations import Places, ask_conversations, has_conversations, make_labelled_source, make_plain_source
 from .parameters import COLUMN_OPTIONS, CommonParameters, make_options, with_parameters
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ if TYPE_CHECKING:
 else:
     Parameters = object
 
-PAIRS: Final = "pairs"
-NEEDS_LABELS: Final = PAIRS not in {
-    field.name for field in fields(Options)
-}  # whether the task learns from labels alone
 
-
-@with_parameters(Options, COLUMN_OPTIONS | {"calendar", PAIRS})
+@with_parameters(Options, COLUMN_OPTIONS | {"calendar", "pairs"})
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TidegateEstimator, Parameters):  # type: ignore[misc]
     """A recurrent encoder of texts or series: a transformer that gives each a vector of `size` numbers.
 
@@ -63,24 +58,25 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TidegateEstimat
     ) -> Encoder:
         """Train the encoder and return it.
 
-        y: class labels [n], integers, booleans or text, on which the vectors depend; None: learn without labels. pairs:
-        the text [n] that belongs to each text of X, whose vectors come to be near each other; instead of y. groups:
-        [n], equal for rows that belong together, which are held out together or not at all; None: only equal rows
-        belong together. conversations, turns, speakers: as for a `Classifier`.
+        y: class labels [n], integers, booleans or text, on which the vectors depend; None: they predict what follows.
+        pairs: the text [n] that belongs to each text of X, whose vectors come to be near each other; not with y.
+        groups: [n], equal for rows that belong together, which are held out together or not at all; None: only equal
+        rows belong together. conversations, turns, speakers: as for a `Classifier`.
 
         Raises WrongData (a ValueError and a DataError), WrongValue (a ValueError and an OptionError), MissingExtra
         without torch, and what scikit-learn raises for tables.
         """
         with raise_value_errors():
-            if y is not None or NEEDS_LABELS:
-                if pairs is not None:
-                    raise WrongData("pairs are given, but this encoder learns from labels; give y alone")
-                places = Places(conversations, turns, speakers)
-                source, columns, _ = make_labelled_source(self, X, y, groups, places)
+            places = Places(conversations, turns, speakers)
+            if y is None:
+                source, columns = make_plain_source(self, X, pairs, groups, places)
+            elif pairs is not None:
+                raise WrongData(
+                    "y and pairs are given; vectors are learnt from labels or from pairs, so give one of them"
+                )
             else:
-                source = samples.make_unlabelled_source(self, X, groups, pairs)
-                columns = {name: name for name, given in (("group", groups), (PAIRS, pairs)) if given is not None}
-            options = make_options(self, Options, **({"label": None} | columns))
+                source, columns, _ = make_labelled_source(self, X, y, groups, places)
+            options = make_options(self, Options, **columns)
             self.predictor_ = fit_predictor(self, encode.KIND, options, source)
         return self
 
@@ -114,7 +110,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TidegateEstimat
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = NEEDS_LABELS
+        tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = tags.input_tags.string = True
         tags.input_tags.allow_nan = self.missing != "error"

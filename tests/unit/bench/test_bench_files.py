@@ -46,7 +46,7 @@ SMALL = {
         *("--cases", "step:8x4", "sequence:lstm,compute=bf16:2x3x8x4", "pool:5x8x4", "--rounds", "2", "--seconds", "0")
     ],
 }
-LONG = {"accuracy", "clone", "conversations", "end_to_end", "forecast", "tag", "vectors"}
+LONG = {"accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "tag", "vectors"}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {
     **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
@@ -165,8 +165,70 @@ def test_conversations_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, 
     assert list(found["swda"]) == ABOUT
     cases = ["the message alone", "its conversation", "its conversation and who speaks"]
     assert [each["case"] for each in found["swda"]["figures"]["runs"]] == [case for case in cases for _ in (3, 4)]
-    assert calls == [(name, case, seed) for name in ("swda", "meld") for case in cases for seed in (3, 4)]
+    assert calls == [(name, case, seed) for name in ("swda", "meld") for case in reversed(cases) for seed in (3, 4)]
     assert "0.2500" in capsys.readouterr().out
+
+
+def test_added_seeds_are_those_that_a_file_has_not(bench, tmp_path, monkeypatch):
+    calls = []
+    run = {"accuracy": 0.5, "weighted_f1": 0.25, "log_loss": 1.0, "span_f1": 0.5, "sentence_accuracy": 0.5}
+    for seeds in (["1"], ["0", "1", "2", "--add"], ["2", "--add"]):
+        conversations = bench("conversations", "swda", "--seeds", *seeds, "--out", tmp_path)
+        monkeypatch.setattr(
+            conversations,
+            "measure_case",
+            lambda *case: calls.append(case[1:]) or {**run, "case": case[1], "seed": case[2]},
+        )
+        conversations.main()
+        tag = bench("tag", "atis", "--seeds", *seeds, "--out", tmp_path)
+        monkeypatch.setattr(
+            tag, "measure_seeds", lambda name, seeds, options: [calls.append(k) or {**run, "seed": k} for k in seeds]
+        )
+        tag.main()
+    cases = ["the message alone", "its conversation", "its conversation and who speaks"]
+    added = [(case, seed) for case in reversed(cases) for seed in (0, 2)]
+    assert calls == [*((case, 1) for case in reversed(cases)), 1, *added, 0, 2]
+    for name, every in (("conversations", 9), ("tag", 3)):
+        (entry,) = json.loads((tmp_path / f"{name}.json").read_text("utf-8")).values()
+        assert len(entry["figures"]["runs"]) == every
+        assert [each["seed"] for each in entry["figures"]["runs"]] == [0, 1, 2] * (every // 3)
+        assert len(entry["earlier"]) == 1
+    conversations = bench("conversations", "meld", "--seeds", 0, "--out", tmp_path)
+
+    def interrupt(name, case, seed):
+        if case == cases[1]:
+            raise KeyboardInterrupt
+        return {**run, "case": case, "seed": seed}
+
+    monkeypatch.setattr(conversations, "measure_case", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        conversations.main()
+    found = json.loads((tmp_path / "conversations.json").read_text("utf-8"))
+    assert [each["case"] for each in found["meld"]["figures"]["runs"]] == [cases[2]]
+    monkeypatch.setattr(conversations, "OPTIONS", {"swda": {"hidden": 7}})
+    monkeypatch.setattr(sys, "argv", ["bench/conversations.py", "swda", "--add", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="swda was measured with other options"):
+        conversations.main()
+
+
+def test_runs_that_a_file_has_are_kept_and_those_of_another_cpu_without_their_times(bench, monkeypatch):
+    bench("tag")
+    record = importlib.import_module("common.record")
+    here = record.with_provenance({"runs": [{"seed": 2, "accuracy": 0.75, "cpu_seconds": 3.0}]})
+    there = {
+        **here,
+        "cpu": "another",
+        "figures": {"runs": [{"seed": 0, "accuracy": 0.5, "us_a_word": 2, "cpu_seconds": 9.0}]},
+    }
+    joined = record.with_earlier(here, there, lambda run: run["seed"])
+    assert joined["figures"]["runs"] == [{"seed": 0, "accuracy": 0.5}, *here["figures"]["runs"]]
+    assert [one["cpu"] for one in joined["earlier"]] == ["another"]
+    assert "figures" not in joined["earlier"][0]
+    same = record.with_earlier(here, {**there, "cpu": here["cpu"]}, lambda run: run["seed"])
+    assert same["figures"]["runs"] == [*there["figures"]["runs"], *here["figures"]["runs"]]
+    again = record.with_earlier({**here, "figures": {"runs": []}}, joined, lambda run: run["seed"])
+    assert [one["cpu"] for one in again["earlier"]] == ["another", here["cpu"]]
+    assert record.with_earlier(here, {}, lambda run: run["seed"]) == here
 
 
 def test_other_options_of_taggers_have_entries_of_their_own(bench, tmp_path, monkeypatch):

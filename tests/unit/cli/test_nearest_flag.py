@@ -159,7 +159,11 @@ def test_series_have_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_conversations_are_compared_as_they_are_so_far(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [(f"d{i % 20}", i // 20, text, label) for i, (text, label) in enumerate(texts(80, 2))]
     head = ["talk", "turn", "text", "label"]
-    model = fit(tmp_path, write(tmp_path / "t.csv", head, rows), "--conversation", "talk", "--turn", "turn")
+    model = fit(
+        tmp_path,
+        write(tmp_path / "t.csv", head, rows),
+        *["--label", "label", "--conversation", "talk", "--turn", "turn"],
+    )
     corpus = write(tmp_path / "c.csv", head[:3], [row[:3] for row in rows])
     out, _ = run(model, corpus, "--nearest", "1", corpus, "--json", capsys=capsys)
     nearest = [json.loads(line)["nearest"][0] for line in out.splitlines()]

@@ -20,7 +20,6 @@ import tidegate
 from tidegate.data.table import Table
 from tidegate.errors import WrongData, WrongValue
 from tidegate.estimators import Encoder
-from tidegate.estimators import encoder as module
 from tidegate.estimators.parameters import COLUMN_OPTIONS
 from tidegate.estimators.samples import make_unlabelled_source
 from tidegate.tasks.encode import Options
@@ -136,7 +135,7 @@ def test_groups_stay_on_one_side_of_the_hold_out() -> None:
 WRONG: list[tuple[Any, Any, dict[str, Any], str]] = [
     ("cat", Y, {}, "X is one text; put it in a list"),
     (X, ["cats"] * 80, {}, "y has only one class, 'cats'; give two or more"),
-    (X, Y, {"pairs": X}, "pairs are given, but this encoder learns from labels; give y alone"),
+    (X, Y, {"pairs": X}, "y and pairs are given; vectors are learnt from labels or from pairs, so give one of them"),
     (X, Y[1:], {}, "inconsistent numbers of samples"),
     ([*X[1:], " "], Y, {}, "X, row 80: the text in column 'text' is empty"),
 ]
@@ -154,13 +153,23 @@ def test_wrong_options() -> None:
         Encoder(size=0).fit(X, Y)
 
 
-@pytest.mark.skipif(not module.NEEDS_LABELS, reason="the task learns without labels")
-def test_labels_are_needed() -> None:
-    for x in (X, np.zeros((4, 3))):
-        with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
-            Encoder(**QUICK).fit(x)
-    with pytest.raises(WrongData, match="pairs are given, but this encoder learns from labels; give y alone"):
-        Encoder(**QUICK).fit(X, pairs=X)
+def test_vectors_are_learnt_without_labels_and_from_pairs() -> None:
+    plain = Encoder(**QUICK).fit(X)
+    assert plain.transform(TEST_X).shape == (len(TEST_X), QUICK["size"])
+    assert plain.model_.document["task"]["options"]["label"] is None
+    paired = Encoder(**QUICK).fit(X, pairs=[text + " too" for text in X])
+    assert paired.model_.document["task"]["options"]["pairs"] == "pairs"
+    assert not np.array_equal(plain.transform(TEST_X), paired.transform(TEST_X))
+    series = np.random.default_rng(0).normal(size=(40, 12))
+    assert Encoder(**QUICK).fit(series).transform(series[:3]).shape == (3, QUICK["size"])
+
+
+def test_conversations_need_no_labels() -> None:
+    places = {"conversations": [i // 4 for i in range(80)], "turns": [i % 4 for i in range(80)]}
+    encoder = Encoder(**QUICK).fit(X, **places)
+    assert encoder.transform(X, **places).shape == (80, QUICK["size"])
+    with pytest.raises(WrongData, match="pairs are for single texts, and conversations are given; leave one of them"):
+        Encoder(**QUICK).fit(X, pairs=X, **places)
 
 
 def test_what_is_learnt_from_without_labels() -> None:

@@ -54,7 +54,8 @@ def house(figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A repository of pages with a table each, and some results."""
     monkeypatch.setattr(figures, "ROOT", tmp_path)
     (tmp_path / "docs").mkdir()
-    for name, table in zip(figures.PAGES, ("summary", "speed", "accuracy", "leaks", "pairs", "threads"), strict=True):
+    tables = ("summary", "speed", "accuracy", "leaks", "pairs", "threads", "tag")
+    for name, table in zip(figures.PAGES, tables, strict=True):
         (tmp_path / name).write_text(f"before\n<!-- figures: {table} -->\nold\n<!-- end of figures -->\nafter\n")
     store(tmp_path / "bench", "results/accuracy.json", ACCURACY)
     store(tmp_path / "bench", "runs/2026-01-02-a-cpu/step.json", {**MADE, "figures": {"rows": [SHORT, LONG]}})
@@ -117,6 +118,19 @@ def test_a_summary_names_few_lines_and_each_machine(figures: Any, house: Path) -
     assert lines[7] == (
         "Measured on 2026-01-02 on A CPU (2 cores) by step; on 2026-02-03 on Another CPU (2 cores) by accuracy."
     )
+
+
+def test_seeds_that_were_added_later_are_measured_elsewhere_and_both_are_named(figures: Any, house: Path) -> None:
+    runs = [{"accuracy": 0.9}, {"accuracy": 0.92, "cpu_seconds": 50.0, "bytes": 2_000_000}]
+    there = {**MADE, "cpu": "An older CPU"}
+    entry = {**MADE, "earlier": [there], "figures": {"published": [], "runs": runs}}
+    store(house / "bench", "results/accuracy.json", {"trec": entry})
+    text = figures.render(figures.TABLES["accuracy"], house / "bench")
+    assert "| trec | 91.00 % | 90.00, 92.00 | 50 | 2.0 MB |" in text
+    assert [line[:42] for line in text.splitlines() if line.startswith("Measured")] == [
+        "Measured on 2026-01-02 on An older CPU (2 ",
+        "Measured on 2026-01-02 on A CPU (2 cores) ",
+    ]
 
 
 def test_of_runs_the_latest_counts(figures: Any, house: Path) -> None:
