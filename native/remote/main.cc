@@ -171,6 +171,24 @@ void step_many() {
   });
 }
 
+void step_from() {
+  const tidegate_engine* const e = engine();
+  const std::int64_t count = wire.number();
+  Bytes x = wire.array<std::uint8_t>();
+  Array<std::int64_t> parents = wire.array<std::int64_t>();
+  Bytes states_in = wire.array<std::uint8_t>();
+  Array<std::int64_t> owners = wire.array<std::int64_t>();
+  Bytes held = wire.array<std::uint8_t>(), states_out = wire.array<std::uint8_t>();
+  Floats out = wire.array<float>();
+  const std::int64_t states = wire.number(), own_bytes = wire.number(), blocks = wire.number();
+  const int threads = wire.integer();
+  count_allocations(count, wire.integer() != 0, states_out, out, [&] {
+    return tidegate_step_from(e, parents.size(), x.data(), parents.data(), states, states_in.data(), own_bytes,
+                              owners.data(), blocks, held.data(), states_out.data(), out.data(), threads, message,
+                              sizeof message);
+  });
+}
+
 void train_saved_size() {
   const std::string target = wire.text();
   const std::int32_t cell = wire.integer();
@@ -299,7 +317,7 @@ void train_adamw() {
 int main() {
   const std::map<std::string, std::function<void()>> functions = {
       {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"add", add}, {"finish", finish},
-      {"run", run}, {"step", step}, {"step_many", step_many},
+      {"run", run}, {"step", step}, {"step_many", step_many}, {"step_from", step_from},
       {"train_saved_size", train_saved_size}, {"train_forward", train_forward}, {"train_backward", train_backward},
       {"train_pool_forward", train_pool_forward}, {"train_pool_backward", train_pool_backward},
       {"train_embed_forward", train_embed_forward}, {"train_embed_backward", train_embed_backward},

@@ -183,6 +183,25 @@ class Engine:
         self.remote.read_into(states, out)
         return self.remote.number()
 
+    def step_from(
+        self,
+        x: Any,
+        parents: Any,
+        states_in: Any,
+        owners: Any,
+        held: Any,
+        states_out: Any,
+        out: Any,
+        threads: int,
+        count: int = 1,
+        spoil: bool = False,
+    ) -> int:
+        sizes = len(states_in), states_in.shape[1], len(held)
+        arrays = x, parents, states_in, owners, held, states_out, out
+        self.call("step_from", count, *arrays, *sizes, threads, spoil)
+        self.remote.read_into(states_out, out)
+        return self.remote.number()
+
 
 def redirect_native(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send every call of `_native` to the program until monkeypatch is undone."""

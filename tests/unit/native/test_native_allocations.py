@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from native_reference import GRU, GRU_BEFORE, LSTM, ODD, Cell, Model
 from remote_engine import Remote, build_program, redirect_native
+from test_native_step_from import SHAPES, hold, make
 
 import shared
 from tidegate import _native
+from tidegate.document.state import find_held
 
 STEPS = 1000
 RNN = Cell([("input", 0), ("state", 0), ("recur", 0, 1), ("add", 0, 2), ("tanh", 3)], 1, 1, 4, [4], ["H"])
@@ -99,6 +101,18 @@ def test_step_many_allocates_nothing(name: str, order: str, counting: Remote) ->
     out = np.empty((150, engine.outputs), np.float32)
     assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100) == 0
     assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100, spoil=True) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_step_from_allocates_nothing(shape: tuple[int, int, int], counting: Remote) -> None:
+    engine, graph = make(*shape, True, _native.targets()[0])
+    own, _ = find_held(graph)
+    held, n = hold(graph, np.random.default_rng(0), 2), 9
+    arrays = [np.zeros(n, np.int32), np.zeros(n, np.int64), np.zeros((1, own), np.uint8), np.arange(n) % 2, held]
+    arrays += [np.zeros((n, own), np.uint8), np.zeros((n, engine.outputs), np.float32)]
+    assert engine.step_from(*arrays, 1, 50) == 0
+    assert engine.step_from(*arrays, 1, 50, spoil=True) == 1
 
 
 def test_a_stepper_makes_no_array() -> None:

@@ -21,6 +21,7 @@ import torch
 from native_reference import CELLS, GRU, LSTM, ODD, Model
 from random_programs import make_sample
 from remote_engine import Remote, build_program, redirect_native, write_script
+from test_native_step_from import SHAPES, check_step_from
 
 import shared
 from tidegate import _native, nn
@@ -116,6 +117,12 @@ def target(place: Place, remote: Remote) -> Iterator[str]:
 
 def test_it_has_the_expected_targets(place: Place, remote: Remote) -> None:
     assert _native.targets() == remote.targets()[1] == place.targets
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_rows_that_continue_others_have_the_bits_of_steps_in_place(shape: tuple[int, int, int], target: str) -> None:
+    for ids in (True, False):
+        check_step_from(shape, target, ids)
 
 
 def make_models() -> dict[str, Callable[[], Model]]:

@@ -67,7 +67,7 @@ BUILDS: dict[str, Build] = {
     ],
     "cross_attend": lambda builder, size: [
         builder.add("cross_attend", size=size, heads=heads, most=most, initial=rows(2 * size, min(most, 9)))
-        for heads, most in ((1, 5), (size, 30), (1, min(4096, 12000 // size)))
+        for heads, most in ((1, 5), (size, 30), (1, min(1500, 12000 // size)))
     ],
     "join": lambda builder, size: [
         builder.add("join"),

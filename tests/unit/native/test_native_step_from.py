@@ -59,6 +59,11 @@ def engine_bytes(graph: list[layers.Layer]) -> int:
 @pytest.mark.parametrize("target", _native.targets())
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_they_have_the_bits_of_steps_in_place(shape: tuple[int, int, int], target: str, ids: bool) -> None:
+    check_step_from(shape, target, ids)
+
+
+def check_step_from(shape: tuple[int, int, int], target: str, ids: bool) -> None:
+    """Compare rows that continue others with steps in place, of whole blocks that are put together."""
     engine, graph = make(*shape, ids, target)
     rng = np.random.default_rng(0)
     own, _ = find_held(graph)

@@ -281,6 +281,7 @@ def test_what_another_thread_changes_at_any_place_of_a_change_is_lost_nowhere(ki
     assert (False, False) in outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [whole, memory], ids=["whole", "memory"])
 def test_what_another_thread_reads_of_arrays_that_grow_is_the_old_or_the_new_whole(make: Callable[[], Any]) -> None:
     pool, then = make().pool(), [("a", "rd, größe "), ("new", "my "), ("b", "is", True), ("b", "ist " * 60)]

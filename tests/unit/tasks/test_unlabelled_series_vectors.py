@@ -77,6 +77,7 @@ def test_a_column_of_labels_is_left_out_and_it_is_said(model: str) -> None:
     assert list(made.inputs["x"].to_json()["columns"]) in ([{"name": "volt", "role": "past"}], ["volt"])
 
 
+@pytest.mark.slow
 def test_predict_gives_vectors_of_series(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test = write_steps(tmp_path / "test.csv", waves(3, 1), label=False)
     assert main(["predict", model, test, "--json"]) == 0
@@ -207,6 +208,7 @@ def write_talks(path: Path, count: int) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_conversation_predicts_the_words_of_the_next_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
