@@ -91,13 +91,10 @@ def measure_fit(name: str, case: str, seed: int, out: str) -> dict[str, Any]:
     model = fit(TASKS[case], str(files["train"]), options, out, valid=str(files["val"]), progress=progress)
     seconds = time.process_time() - started
     metrics = measure(out, str(files["test"]), {"unseen": "wrong"}).as_dict()  # as in the published figures
-    weighted = sum(of["f1"] * of["support"] for of in metrics["labels"].values()) / metrics["rows"]
     return {
         "case": case,
         "seed": seed,
-        **{key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")},
-        "weighted_f1": weighted,
-        "validation": model.document["provenance"]["metrics"]["held_out"],
+        **fits.classified(metrics, model),
         "cpu_seconds": seconds,
     }
 

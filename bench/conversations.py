@@ -77,13 +77,10 @@ def measure_case(name: str, case: str, seed: int) -> dict[str, Any]:
         model = fit("classify", str(files["train"]), options, out, valid=str(files["val"]), progress=progress)
         spent = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
         metrics = measure(out, str(files["test"]), {"unseen": "wrong"}).as_dict()  # as in the published figures
-    weighted = sum(of["f1"] * of["support"] for of in metrics["labels"].values()) / metrics["rows"]
     return {
         "case": case,
         "seed": seed,
-        **{key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")},
-        "weighted_f1": weighted,
-        "validation": model.document["provenance"]["metrics"]["held_out"],
+        **fits.classified(metrics, model),
         **spent,
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,  # of all fits of the process so far
     }

@@ -45,3 +45,13 @@ def print_epochs(what: str) -> Any:
             print(f"{what} epoch {progress.epoch}/{progress.epochs} held out {progress.metric:.4f}", flush=True)
 
     return line
+
+
+def classified(metrics: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Return what results keep of a classifier's figures, of the test split and of the rows that selected its weights."""
+    weighted = sum(of["f1"] * of["support"] for of in metrics["labels"].values()) / metrics["rows"]
+    return {
+        **{key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")},
+        "weighted_f1": weighted,
+        "validation": model.document["provenance"]["metrics"]["held_out"],
+    }

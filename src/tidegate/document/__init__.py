@@ -142,7 +142,8 @@ def _validate_levels(document: Document, tensors: Mapping[str, Array]) -> Parts:
                 raise ModelFileError("reads whole rows or looks ahead, which a graph that a decoder drives cannot")
         check_fed(driver, parts[name].decoders[driver.decoder], parts[name].inputs[INPUT])
         check_reads(name, driver, parts[name].layers, widths, kept)
-    check_memories(kept)
+    innermost = next(iter(chain))
+    check_memories(kept, innermost if parts[innermost].inputs[INPUT].rows is not None else "")
     if driven and (ahead := [name for name in chain if look_ahead(parts[name].layers)]):
         raise ModelFileError(f"graphs.{ahead[0]}: looks ahead, so no graph that a decoder drives can read it")
     if document["check"] is not None:

@@ -177,8 +177,16 @@ def check_reads(
             )
 
 
-def check_memories(kept: Mapping[str, Outside]) -> None:
-    """Check that what a stream keeps of steps, by node, is not too much. Raises ModelFileError."""
+def check_memories(kept: Mapping[str, Outside], anew: str) -> None:
+    """Check what a stream keeps of steps, by node. Raises ModelFileError.
+
+    anew: the first graph if its input makes all rows anew for each answer, so that no step follows another; else "".
+    """
+    if anew and (lost := [node for node in kept if node.partition(".")[0] == anew]):
+        raise ModelFileError(
+            f"graphs.{anew}: its input starts anew for each answer, so its steps cannot be kept; read {lost[0]} with a "
+            "layer 'given' instead"
+        )
     size = sum(4 * outside.most * outside.width for outside in kept.values())
     if size > MAX_STATE_BYTES:
         raise ModelFileError(

@@ -151,7 +151,7 @@ def write_answers(
     found = {}
     for name, graph in compiled.driven.items():
         why = reason or ("" if ended else WRITES_AT_END)
-        roll = None if why else (writings.get(name) or Writing(graph)).add(graph.hold(given))
+        roll = None if why else (writings.get(name) or Writing(graph)).add(given)
         found[name] = graph.output.answer(NOTHING, Context(roll=roll), why)
     return found
 

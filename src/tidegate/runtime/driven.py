@@ -105,23 +105,29 @@ class DrivenGraph:
 
 
 class Writing:
-    """What a graph writes for several streams, once one of them is asked for."""
+    """What a graph writes for several streams, once one of them is asked for.
+
+    Until then it has a copy of the rows that there are, not the states with room for the most of them.
+    """
 
     def __init__(self, graph: DrivenGraph) -> None:
-        self.graph, self.helds = graph, list[Bytes]()
+        self.graph, self.given = graph, list[Given]()
         self._written: dict[int, Indices] = {}
 
-    def add(self, held: Bytes) -> Callable[[], Indices]:
+    def add(self, given: Given) -> Callable[[], Indices]:
         """Add a stream, and return what gives its ids."""
-        i = len(self.helds)
-        self.helds.append(held)
+        i = len(self.given)
+        kept = {node for _, layer, node, _, _ in self.graph.readers if layer_keeps(layer)}
+        steps = {node: rows.copy() for node, rows in given.steps.items() if node in kept}
+        self.given.append(Given([values.copy() for values in given.last], steps))
         return lambda: self.read(i)
 
     def read(self, i: int) -> Indices:
         """Return the ids of a stream; those of its neighbours are written in the same calls."""
         if i not in self._written:
             first = i - i % STREAMS_AT_ONCE
-            found = self.graph.write(np.stack(self.helds[first : first + STREAMS_AT_ONCE]))
+            given = self.given[first : first + STREAMS_AT_ONCE]
+            found = self.graph.write(np.stack([self.graph.hold(one) for one in given]))
             self._written.update(enumerate(found, first))
         return self._written[i].copy()
 

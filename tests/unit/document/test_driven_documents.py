@@ -9,6 +9,7 @@ import pytest
 
 from driven_models import driven_model
 from level_models import put
+from tidegate.document.driven import check_memories
 from tidegate.document.upgrade import upgrade
 from tidegate.errors import ModelFileError
 from tidegate.layers import Outside
@@ -108,3 +109,12 @@ def test_decoders_of_several_graphs_decide_at_once() -> None:
     more = {names[role]: np.zeros(shape, np.float32) for role, shape in roles.items()}
     with pytest.raises(ModelFileError, match=r"decoders\.path: decides later, which a model of several graphs cannot"):
         Model(document, {**model.tensors, **more})
+
+
+def test_steps_that_start_anew_are_not_kept() -> None:
+    check_memories({"words.2": Outside(16, 20)}, "")
+    check_memories({"talk.1": Outside(16, 20)}, "words")
+    with pytest.raises(
+        ModelFileError, match=r"graphs\.words: its input starts anew for each answer, so its steps cannot"
+    ):
+        check_memories({"words.2": Outside(16, 20)}, "words")

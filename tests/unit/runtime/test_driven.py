@@ -12,6 +12,7 @@ from driven_models import REPLY, driven_model
 from tidegate.errors import DataError, OptionError, StateError
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor, State
+from tidegate.verify.samples import WORDS
 
 TEXTS = ["how much money is in my account ?", "i lost my card", "what is the exchange rate ?", "top up", "not me"]
 WAITS = "this model writes at the end of a message", "this model reads whole messages; the answer comes at their end"
@@ -113,6 +114,14 @@ def test_streams_batches_and_pools_write_the_same(kind, seed):
     assert all(reply(one)["tokens"] is None for one in answers)
     ends = pool.push([(i, "", True) for i in range(len(TEXTS))])
     assert [reply(one) for one in ends] == expected
+
+
+def test_many_answers_are_written_together_whichever_is_read_first():
+    predictor = Predictor(driven_model(3, longest=6))
+    texts = [" ".join(WORDS[k % 40 : k % 40 + 1 + k % 9]) for k in range(150)]
+    answers = predictor.answers(texts)
+    for i in (149, 0, 64, *range(150)):
+        assert reply(answers[i]) == reply(predictor.answers([texts[i]])[0])
 
 
 def reply(answer):
