@@ -48,7 +48,7 @@ def print_epochs(what: str) -> Any:
 
 
 def classified(metrics: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Return what results keep of a classifier's figures, of the test split and of the rows that selected its weights."""
+    """Return what results keep of a classifier's figures: of the test split, and of the rows that selected it."""
     weighted = sum(of["f1"] * of["support"] for of in metrics["labels"].values()) / metrics["rows"]
     return {
         **{key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")},
