@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..expect import check_keys
+from ..expect import check_keys, check_object
 from ..strictjson import show
 
 GIVEN: Final = "given"
@@ -39,12 +39,17 @@ def check_scores(place: str, entry: dict[str, Any]) -> None:
 
 
 def check_calibration(place: str, entry: dict[str, Any]) -> None:
-    """Check by what the weights of the last layer were multiplied, or null. Raises ModelFileError."""
+    """Check by what the weights of the last layer were multiplied, and those of a branch, or null.
+
+    Raises ModelFileError.
+    """
     if (value := entry["calibration"]) is None:
         return
-    check_keys(f"{place}.calibration", value, "factor")
-    if type(value["factor"]) is not float or not 0 < value["factor"] < float("inf"):
-        raise ModelFileError(f"{place}.calibration.factor: is {show(value['factor'])}; expected a number above 0")
+    check_object(f"{place}.calibration", value)
+    check_keys(f"{place}.calibration", value, "factor", *(("branch",) if "branch" in value else ()))
+    for key, number in value.items():
+        if type(number) is not float or not 0 < number < float("inf"):
+            raise ModelFileError(f"{place}.calibration.{key}: is {show(number)}; expected a number above 0")
 
 
 @np.errstate(over="ignore", invalid="ignore")

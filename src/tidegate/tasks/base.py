@@ -120,7 +120,8 @@ class Predictions:
     """The outputs of some rows, and their targets, by output name. Only targets that count are there.
 
     outputs: float64 [n, ...], before any softmax. targets: [n, ...]. row: int64 [n], the row of each, from 0 to rows -
-    1. mask: bool [n, ...], for outputs whose targets are known in part. tensors: all that is trained, by name.
+    1. mask: bool [n, ...], for outputs whose targets are known in part. tensors: all that is trained, by name. branch:
+    of a problem with a linear branch, the branch's numbers for the outputs, in the same order.
     """
 
     rows: int
@@ -129,6 +130,7 @@ class Predictions:
     row: dict[str, Indices]
     mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     tensors: dict[str, Array] = field(default_factory=dict)
+    branch: dict[str, Array] = field(default_factory=dict)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Predictions:
         """Return the predictions of some rows, bool [rows]. Rows keep their numbers."""
@@ -137,13 +139,17 @@ class Predictions:
             return {name: values[rows[self.row[name]]] for name, values in part.items()}
 
         parts = keep(self.outputs), keep(self.targets), keep(self.row), keep(self.mask)
-        return Predictions(self.rows, *parts, self.tensors)
+        return Predictions(self.rows, *parts, self.tensors, keep(self.branch))
 
 
-def calibrate_outputs(predictions: Predictions, calibration: Calibration) -> Predictions:
-    """Return predictions whose outputs are multiplied by the factors of a calibration."""
-    scaled = {name: of["factor"] * predictions.outputs[name] for name, of in calibration.items() if "factor" in of}
-    return replace(predictions, outputs={**predictions.outputs, **scaled})
+class Branch(Protocol):
+    """A linear model of a problem's rows, fitted at once and not by gradients, which joins the network at the end."""
+
+    def predict(self, batch: Batch, rows: Indices) -> dict[str, Array]:
+        """Return its numbers by output name, float64, for the same rows, origins and numbers as the network's outputs.
+
+        batch: as `Rows.batch` packs these rows.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,9 +250,34 @@ class Problem:
     def calibrate(self, predictions: Predictions) -> Calibration:
         """Fit on held-out rows what is recorded as the calibration of outputs. The default: nothing.
 
-        A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer.
+        A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer. `branch`
+        is what is given to the linear branch, if `predictions` have its numbers; without it the model has no branch.
         """
         return {}
+
+    def apply_calibration(self, predictions: Predictions, calibration: Calibration) -> Predictions:
+        """Return predictions with the outputs that the finished model has. The default: factor and branch, added up."""
+        scaled = dict(predictions.outputs)
+        for name, of in calibration.items():
+            scaled[name] = of.get("factor", 1.0) * scaled[name]
+            if "branch" in of:
+                scaled[name] = scaled[name] + of["branch"] * predictions.branch[name]
+        return replace(predictions, outputs=scaled)
+
+    # ---- a linear branch beside the network
+
+    def fit_branch(self, rows: Indices) -> Branch | None:
+        """Fit the linear branch to these rows. The default: there is none."""
+        return None
+
+    def join_branch(
+        self, branch: Branch, calibration: Calibration, tensors: dict[str, Array]
+    ) -> tuple[Problem, dict[str, Array]]:
+        """Return the problem whose graph has the branch, with the share that the calibration gives it, and all tensors.
+
+        tensors: those of the network, with the factors of the calibration folded in.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no branch")
 
 
 def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) -> Predictions:
@@ -259,7 +290,7 @@ def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) 
         own, others = folds == fold, folds != fold
         if others.any():
             calibration = problem.calibrate(predictions.select(others))
-            scaled = calibrate_outputs(predictions.select(own), calibration)
+            scaled = problem.apply_calibration(predictions.select(own), calibration)
             for name, y in outputs.items():
                 y[own[predictions.row[name]]] = scaled.outputs[name]
     return replace(predictions, outputs=outputs)

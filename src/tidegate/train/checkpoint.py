@@ -16,7 +16,7 @@ from ..tasks._options import rename_options
 from .loop import STATE_FIELDS, Run
 
 KEY = "tidegate_checkpoint"
-VERSION = 3
+VERSION = 4
 KIND = tensors.kind_from_key(KEY, "a checkpoint of tidegate fit")
 MAX_COUNT = 1 << 53  # of a count
 MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
@@ -100,6 +100,7 @@ def check_values(values: Any, run: Run) -> None:
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
         "calibration": lambda v: is_calibration(run, v, values["epoch"]),
         "kept_figures": is_figures,
+        "branch_figures": is_figures,
         "loss_sum": is_number,
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
         "stopped_early": lambda v: type(v) is bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,21 +71,25 @@ def to_noise(dropout: Dropout | None) -> Noise | None:
     return None if dropout is None else Noise(dropout.embed, dropout.head, dropout.random)
 
 
-def match_targets(batch: Batch, outputs: Mapping[str, Any], step_outputs: set[str], first: int) -> Predictions:
+def match_targets(
+    batch: Batch, outputs: Mapping[str, Any], branch: Mapping[str, Any], step_outputs: set[str], first: int
+) -> Predictions:
     """Pair the outputs of a batch with the targets that count. first: the number of the batch's first row.
 
-    An output that is trained at every step has no entry where its mask leaves a target out. Outputs without targets are
-    left out.
+    branch: the numbers of a linear branch, or empty. An output that is trained at every step has no entry where its
+    mask leaves a target out. Outputs without targets are left out.
     """
     outputs = {name: outputs[name] for name in outputs if name in batch.targets}
     row = {name: np.repeat(first + np.arange(len(batch.lengths)), batch.count_targets(name)) for name in outputs}
-    parts: list[dict[str, Any]] = [dict(outputs), dict(batch.targets), row, dict(batch.mask)]
+    parts: list[dict[str, Any]] = [dict(outputs), dict(batch.targets), row, dict(batch.mask), dict(branch)]
     for name, mask in batch.mask.items():
         if name in step_outputs:
             counts = mask.reshape(len(mask), -1).any(1)
             for part in parts:
-                part[name] = part[name][counts]
-    return Predictions(len(batch.lengths), *parts)
+                if name in part:
+                    part[name] = part[name][counts]
+    *known, own = parts
+    return replace(Predictions(len(batch.lengths), *known), branch=own)
 
 
 def join_predictions(parts: Sequence[Predictions], tensors: dict[str, Any]) -> Predictions:
@@ -100,4 +105,5 @@ def join_predictions(parts: Sequence[Predictions], tensors: dict[str, Any]) -> P
         join([one.row for one in parts]),
         join([one.mask for one in parts]),
         tensors,
+        join([one.branch for one in parts]),
     )

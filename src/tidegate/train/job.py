@@ -28,7 +28,7 @@ from ..nn import make_network
 from ..nn.native import target_name
 from ..runtime.threads import resolve_threads
 from ..tasks._options import make_options
-from ..tasks.base import Calibration, Problem, calibrate_outputs
+from ..tasks.base import Calibration, Problem
 from ..verify.check import attach
 from . import checkpoint
 from .loop import Run
@@ -164,40 +164,60 @@ class TrainingJob:
         Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
         hold; TidegateError where there is no room for the model and the checkpoint.
         """
-        predictions = run.predict(run.valid_rows)
+        branch = run.fit_branch()
+        predictions = run.predict(run.valid_rows, branch=branch)
         figures = dict.fromkeys(self.problem.measure(predictions), LONGEST_FLOAT)
         done = copy(run)  # finished, as far as the provenance describes it, with the longest possible numbers
         done.calibration = self.problem.calibrate(predictions)
+        done.branch_figures = figures if branch else {}
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            draft = self.draft(run.tensors(), done.calibration, self.provenance(done, figures))
+            problem, tensors = self.problem, run.tensors()
+            if branch:  # which may be worth nothing yet, and is in the way of no file without it
+                most = {name: {**done.calibration.get(name, {}), "branch": 1.0} for name in predictions.branch}
+                problem, tensors = problem.join_branch(branch, most, tensors)
+            draft = self.draft(tensors, done.calibration, self.provenance(done, figures), problem)
             model_bytes = attach(draft).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
         atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
 
     def model(self, run: Run) -> Model:
         """Make the model of a finished run, with its check."""
-        final = self.problem.measure(calibrate_outputs(run.predict(run.valid_rows), run.calibration))
+        branch, problem = run.fit_final_branch(), self.problem
+        predictions = run.predict(run.valid_rows, branch=branch)
+        final = problem.measure(problem.apply_calibration(predictions, run.calibration))
         for name, of in run.calibration.items():
             if "factor" in of:
-                entry, node = self.problem.node_outputs()[name], self.problem.output_nodes()[name]
+                entry, node = problem.node_outputs()[name], problem.output_nodes()[name]
                 run.network.scale_scores(of["factor"], entry.get("part"), node)
-        return attach(self.draft(run.tensors(), run.calibration, self.provenance(run, final)))
+        tensors = run.tensors()
+        if branch:
+            problem, tensors = problem.join_branch(branch, run.calibration, tensors)
+        return attach(self.draft(tensors, run.calibration, self.provenance(run, final), problem))
 
-    def draft(self, weights: Mapping[str, Any], calibration: Calibration, provenance: dict[str, Any]) -> Model:
+    def draft(
+        self,
+        weights: Mapping[str, Any],
+        calibration: Calibration,
+        provenance: dict[str, Any],
+        problem: Problem | None = None,
+    ) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold.
 
-        weights: all that is trained. Of the tensors of the loss, the file has those that are kept for `score`.
+        weights: all that is trained. Of the tensors of the loss, the file has those that are kept for `score`. problem:
+        that with its linear branch; None: the job's.
         """
-        problem = self.problem
+        problem = problem or self.problem
         entry, kept = scoring.store({name: weights[name] for name in problem.kept})
         provenance, weights = (
             {**provenance, **entry},
             {n: a for n, a in weights.items() if n not in problem.loss_tensors},
         )
         outputs = {
-            name: {**entry, "calibration": calibration[name]} if name in calibration else entry
+            name: {**entry, "calibration": calibration[name]}
+            if calibration.get(name) and "calibration" in entry
+            else entry
             for name, entry in problem.outputs.items()
         }
         kind, options = self.task_module.KIND, self.options_to_json()
@@ -224,6 +244,7 @@ class TrainingJob:
             "rows": {"trained": len(run.train_rows), "held_out": len(run.valid_rows)},
             "epochs": {"planned": run.config.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": run.kept_figures},
+            **({"linear_model": run.branch_figures} if run.branch_figures else {}),
             "final": {**final, "on": on},
             "calibration": describe_calibration(run.calibration),
             "history": run.history,

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from ..errors import DataError
 from ..nn import Trainable
-from ..tasks.base import Calibration, Indices, Predictions, Problem, cross_calibrate
+from ..tasks.base import Branch, Calibration, Indices, Predictions, Problem, cross_calibrate
 from .adamw import AdamW
 from .batches import plan
 from .forward import NetworkOutputs, join_predictions, match_targets
@@ -63,6 +63,8 @@ class Run:
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
         self.calibration: Calibration = {}
         self.kept_figures: dict[str, float] = {}
+        self.branch_figures: dict[str, float] = {}
+        self.branch: Branch | None = None
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
@@ -180,12 +182,33 @@ class Run:
             self.finish_judged_epochs()
 
     def finish_judged_epochs(self) -> None:
-        """Load the selected weights into the network, calibrate it, and compute the final held-out figures."""
+        """Load the selected weights into the network, calibrate it, and compute the final held-out figures.
+
+        The linear branch is then judged too, both in the model and alone.
+        """
         self.use_best()
-        predictions = self.predict(self.valid_rows)
+        predictions = self.predict(self.valid_rows, branch=self.branch or self.fit_branch())
         self.calibration = self.problem.calibrate(predictions)
-        scaled = cross_calibrate(self.problem, predictions, self.folds()) if self.calibration else predictions
-        self.kept_figures = self.problem.measure(scaled)
+        self.kept_figures = self.measure_calibrated(predictions)
+        if predictions.branch:
+            self.branch_figures = self.measure_calibrated(replace(predictions, outputs=predictions.branch, branch={}))
+
+    def measure_calibrated(self, predictions: Predictions) -> dict[str, float]:
+        """Compute the figures of held-out rows, calibrated by rows of other folds."""
+        return self.problem.measure(cross_calibrate(self.problem, predictions, self.folds()))
+
+    def fit_branch(self) -> Branch | None:
+        """Fit the problem's linear branch, if it has one, to the training rows, and remember it."""
+        self.branch = self.problem.fit_branch(self.train_rows)
+        return self.branch
+
+    def fit_final_branch(self) -> Branch | None:
+        """Fit the branch of the finished model: to all rows that the network has been trained on."""
+        if not any("branch" in of for of in self.calibration.values()):
+            return None
+        if not self.config.refit_epochs:
+            return self.branch or self.fit_branch()
+        return self.problem.fit_branch(np.arange(len(self.rows.lengths)))
 
     def folds(self) -> Indices:
         """Assign one of `FOLDS` folds to each held-out row, in the order of `predict`; groups stay whole."""
@@ -229,13 +252,14 @@ class Run:
         """Sort rows by length, so that a batch has rows of similar length."""
         return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
 
-    def predict(self, rows: Indices, batch: int = 128) -> Predictions:
-        """Return the averaged weights' outputs for rows, sorted by length, and their targets."""
+    def predict(self, rows: Indices, batch: int = 128, branch: Branch | None = None) -> Predictions:
+        """Return the averaged weights' outputs for rows, sorted by length, their targets, and a branch's numbers."""
         network = NetworkOutputs(self.averaged_network, self.problem, self.averaged_loss_tensors)
         order, parts, first = self.sort_by_length(rows), [], 0
         for k in range(0, len(order), batch):
-            one = self.rows.batch(order[k : k + batch])
-            parts.append(match_targets(one, network.predict(one), network.step_outputs, first))
+            one = self.rows.batch(own := order[k : k + batch])
+            beside = {} if branch is None else branch.predict(one, own)
+            parts.append(match_targets(one, network.predict(one), beside, network.step_outputs, first))
             first += len(one.lengths)
         tensors = {name: t.detach().numpy().copy() for name, t in network.tensors.items()}
         return join_predictions(parts, tensors)
@@ -276,6 +300,7 @@ STATE_FIELDS = (
     "best_value",
     "calibration",
     "kept_figures",
+    "branch_figures",
     "loss_sum",
     "history",
     "stopped_early",
