@@ -64,7 +64,7 @@ typedef enum tidegate_pool {
 /* Limits on any size (inputs, outputs, widths), and on a stream's state. */
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
-#define TIDEGATE_MAX_IDS 64
+#define TIDEGATE_MAX_IDS 512
 #define TIDEGATE_MAX_LOOK_AHEAD 4096
 #define TIDEGATE_MAX_SOURCES 4096
 

@@ -192,8 +192,9 @@ class ProgramLayer final : public Layer {
       std::fill_n(sum, floats, 0.0f);
       for (std::int32_t column = op.b; column < op.b + op.c; ++column) {
         const std::int32_t row = id(x, r, column);
-        const float* const from = views[op.a].data + static_cast<std::size_t>(std::max(row, 0)) * floats;
-        for (std::size_t i = 0; row >= 0 && i < floats; ++i) sum[i] += from[i];
+        if (row < 0) continue;
+        const float* const from = views[op.a].data + static_cast<std::size_t>(row) * floats;
+        for (std::size_t i = 0; i < floats; ++i) sum[i] += from[i];
       }
     }
   }

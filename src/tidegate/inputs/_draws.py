@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
+
+from .base import Port
 
 
 def standard_normal(draw: int) -> float:
@@ -22,6 +24,18 @@ def draw_ids(draws: Iterator[int], steps: int, size: int, each: int = 1) -> npt.
     """Make ids of 0 to size - 1: int32 [T], or [T, each] if a step has several."""
     ids = np.array([next(draws) * size >> 64 for _ in range(steps * each)], np.int32)
     return ids if each == 1 else ids.reshape(steps, each)
+
+
+def draw_port_ids(draws: Iterator[int], steps: int, ports: Collection[Port]) -> npt.NDArray[np.int32]:
+    """Make ids for each port, side by side: int32 [T, ids]. A port that may lack ids has any number of them."""
+    rows = np.empty((steps, sum(port.ids for port in ports)), np.int32)
+    for row in rows:
+        for port in ports:
+            own = row[port.first : port.first + port.ids]
+            own[:] = draw_ids(draws, port.ids, port.size)
+            if port.may_lack:
+                own[draw_ids(draws, 1, port.ids + 1)[0] :] = -1
+    return rows
 
 
 def draw_numbers(draws: Iterator[int], steps: int, features: int) -> npt.NDArray[np.float32]:

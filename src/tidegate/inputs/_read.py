@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..features.steps import LARGEST
+from .base import Port
 
 
 def to_token_ids(x: Any, size: int, each: int = 1) -> npt.NDArray[np.int32]:
@@ -40,6 +42,24 @@ def to_bags(x: Any, size: int, most: int) -> npt.NDArray[np.int32]:
             raise DataError(f"a step has {len(bag)} token ids; this model takes at most {most}")
         row[: len(bag)] = bag
     return bags
+
+
+def to_port_ids(x: Any, ports: Mapping[str, Port]) -> npt.NDArray[np.int32]:
+    """Return the ids of all ports side by side as int32 [n, ids]; a negative one stands for none where ids may lack.
+
+    Raises DataError for anything else.
+    """
+    ids, each = np.asarray(x), sum(port.ids for port in ports.values())
+    if ids.shape[1:] != (each,) or (ids.dtype.kind not in "iu" and ids.size):
+        raise DataError(
+            f"token ids are integers of shape [n, {each}]; {ids.dtype} of shape {list(ids.shape)} was given"
+        )
+    for name, port in ports.items():
+        own = ids[:, port.first : port.first + port.ids]
+        if own.size and (int(own.max()) >= port.size or (int(own.min()) < 0 and not port.may_lack)):
+            bad = int(own.max()) if int(own.max()) >= port.size else int(own.min())
+            raise DataError(f"there is no token {bad}{f' of {name}' * bool(name)}; it has ids 0 to {port.size - 1}")
+    return ids.astype(np.int32)
 
 
 def to_float32(x: Any) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from ..expect import check_integer, check_keys, check_object, check_text
 from ..limits import MAX_IDS, MAX_VOCABULARY
 from ..strictjson import show
 from ..tensors import Array
-from ._draws import draw_ids
+from ._draws import draw_ids, draw_port_ids
 from ._read import to_bags, to_token_ids
 from .base import PlainInput, Port
 
@@ -114,11 +114,4 @@ class IdsInput(PlainInput):
     def synthesise(self, draws: Iterator[int], steps: int) -> Ids:
         if self.ids == 1:
             return draw_ids(draws, steps, self.size)
-        rows = np.empty((steps, self.ids), np.int32)
-        for row in rows:
-            for port in self._ports.values():
-                own = row[port.first : port.first + port.ids]
-                own[:] = draw_ids(draws, port.ids, port.size)
-                if port.may_lack:
-                    own[draw_ids(draws, 1, port.ids + 1)[0] :] = -1
-        return rows
+        return draw_port_ids(draws, steps, self._ports.values())

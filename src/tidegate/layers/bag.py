@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from ..errors import OptionError
+from ..limits import MAX_IDS
 from . import _options as options
 from ._layer import Layer, Use
-from .embed import MAX_IDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ class NativeEmbedding(torch.autograd.Function):
         level: int, random: Random | None, recompute: Callable[..., Tensor], ids: Tensor, table: Tensor
     ) -> Tensor:
         out = table.new_empty(len(ids), table.shape[1])
-        _native.train_embed_forward(as_array(table), ids.numpy(), random, level, as_array(out))
+        _native.train_embed_forward(as_array(table), ids.contiguous().numpy(), random, level, as_array(out))
         return out
 
     @staticmethod

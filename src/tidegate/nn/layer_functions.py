@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..layers import Layer, choose
+from ..layers.bag import Bag
 from ..layers.bidirectional import Bidirectional
 from ..layers.conv import Conv
 from ..layers.delay import Delay
@@ -18,7 +19,7 @@ from ..layers.final import Final
 from ..layers.pool import Pool
 from ..layers.recurrent import Recurrent
 from .bidirectional import compute_past, convolve, run_both_directions, run_direction
-from .embedding import embed
+from .embedding import apply_dropout, draw_dropout, embed
 from .final import select_final_states
 from .ops import TorchOps
 from .packed import PackedLayout
@@ -54,6 +55,32 @@ def look_up(layer: Embed, t: Tensors, x: Tensor, how: Run) -> Tensor:
     return embed(t["weight"], x, how.noise.embed, how.noise.random, how.native)
 
 
+def sum_bags(layer: Bag, t: Tensors, x: Tensor, how: Run) -> Tensor:
+    """Sum the rows of each bag, [N, most]; a bag that several steps have, such as the parts of a word, is summed once.
+
+    In training, the sums get the dropout of embeddings.
+    """
+    if how.noise is None:
+        return run_equation(layer, t, x, how)
+    bags, place = unique_rows(x)
+    known = bags >= 0
+    starts = known.sum(1).cumsum(0) - known.sum(1)
+    sums = torch.nn.functional.embedding_bag(bags[known], t["weight"], starts, mode="sum", sparse=True)
+    y = sums.index_select(0, place)
+    return apply_dropout(y, *draw_dropout(y.numel(), how.noise.embed, how.noise.random))
+
+
+def unique_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the different rows of integers [N, K], and for each row which of them it is, int64 [N]."""
+    array = np.ascontiguousarray(x.numpy())
+    whole = array.view(np.dtype((np.void, array.dtype.itemsize * array.shape[1]))).ravel()
+    places: dict[bytes, int] = {}
+    place = np.fromiter((places.setdefault(one.tobytes(), len(places)) for one in whole), np.int64, len(whole))
+    first = np.zeros(len(places), np.int64)
+    first[place[::-1]] = np.arange(len(place))[::-1]
+    return x[torch.from_numpy(first)], torch.from_numpy(place)
+
+
 def run_equation(layer: Layer, t: Tensors, x: Tensor, how: Run) -> Tensor:
     """Run the layer's own equation: over all steps at once, or one by one if it has states or reads their number."""
     if layer.state() or layer.program.runs_by_steps:
@@ -68,6 +95,7 @@ def run_equation(layer: Layer, t: Tensors, x: Tensor, how: Run) -> Tensor:
 # Functions (layer, t, x [N, ...], how) -> outputs [N, width].
 OVER_ROWS: dict[type[Layer], Callable[[Any, Tensors, Tensor, Run], Tensor]] = {
     Embed: look_up,
+    Bag: sum_bags,
     Conv: lambda layer, t, x, how: convolve(layer, t, x, how.layout),
     Delay: lambda layer, t, x, how: x,
     Final: lambda layer, t, x, how: select_final_states(x, how.layout),

@@ -9,35 +9,59 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_SCALE, MAX_SCALE = 0.25, 4.0
+MAX_BRANCH, LEAST_SHARE = 16.0, 1e-3
 PRIOR_ROWS = 10  # the factor 1 counts as much as this many rows, so that a handful of rows cannot claim certainty
 
 
-def log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], scale: float = 1.0) -> float:
-    """Return the mean negative log likelihood of the targets [n] under softmax(scale * logits [n, classes])."""
-    z = scale * logits
-    z -= z.max(1, keepdims=True)
-    return float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), targets]))
+def log_losses(logits: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the negative log likelihood of each target [n] under softmax(logits [n, classes])."""
+    z = logits - logits.max(1, keepdims=True)
+    return np.asarray(np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), targets])
 
 
-def binary_log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[Any], scale: float = 1.0) -> float:
-    """Return the negative log likelihood of the targets [n, labels], 0 or 1 each, under sigmoid(scale * logits).
+def binary_log_losses(logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the negative log likelihood of each row of targets [n, labels], 0 or 1 each, under sigmoid(logits).
 
-    It is summed over labels and averaged over rows.
-
-    >>> round(binary_log_loss(np.zeros((1, 3)), np.array([[0, 1, 1]])), 3)
-    2.079
+    >>> binary_log_losses(np.zeros((1, 3)), np.array([[0, 1, 1]])).round(3).tolist()
+    [2.079]
     """
-    z = scale * logits
-    return float((np.logaddexp(0, z) - targets * z).sum(1).mean())
+    return np.asarray((np.logaddexp(0, logits) - targets * logits).sum(1))
+
+
+def weigh_branch(
+    factor: float,
+    logits: npt.NDArray[Any],
+    branch: npt.NDArray[Any],
+    targets: npt.NDArray[Any],
+    losses: Callable[..., npt.NDArray[np.float64]],
+) -> tuple[float, float] | None:
+    """Find the two factors under which the sum of a network's logits and a linear model's makes targets most likely.
+
+    None: the likelihood gains less by it than one standard error of the gain, so that the linear model is not worth its
+    size. factor: that of the logits alone. logits, branch: [n, outputs]. losses: gives the loss of each row.
+    """
+    from scipy.optimize import minimize
+
+    def objective(x: npt.NDArray[np.float64]) -> float:
+        prior = PRIOR_ROWS / len(targets) * float(((x - (1.0, 1.0)) ** 2).sum()) / 2
+        return float(losses(x[0] * logits + x[1] * branch, targets).mean()) + prior
+
+    bounds = ((LEAST_SHARE, MAX_SCALE), (0.0, MAX_BRANCH))
+    a, b = minimize(objective, (1.0, 1.0), method="L-BFGS-B", bounds=bounds).x.tolist()
+    gains = losses(factor * logits, targets) - losses(a * logits + b * branch, targets)
+    worth = b > LEAST_SHARE and gains.mean() > gains.std() / len(gains) ** 0.5
+    return (a, b) if worth else None
 
 
 def fit_logit_scale(
-    logits: npt.NDArray[np.float64], targets: npt.NDArray[Any], loss: Callable[..., float] = log_loss
+    logits: npt.NDArray[np.float64],
+    targets: npt.NDArray[Any],
+    losses: Callable[..., npt.NDArray[np.float64]] = log_losses,
 ) -> float:
     """Find the factor of the logits, between 0.25 and 4, under which the targets are most likely.
 
     Label smoothing leaves a model underconfident. A factor corrects that and changes no ranking, hence no label. It is
-    found by golden-section search over its logarithm. loss: a function of logits, targets and a factor.
+    found by golden-section search over its logarithm. losses: gives the loss of each row of logits and targets.
 
     Source: temperature scaling, Guo et al. 2017 (arXiv:1706.04599), section 4.2.
 
@@ -47,7 +71,7 @@ def fit_logit_scale(
     """
 
     def objective(x: float) -> float:
-        return loss(logits, targets, float(np.exp(x))) + PRIOR_ROWS / len(targets) * x * x / 2
+        return float(losses(np.exp(x) * logits, targets).mean()) + PRIOR_ROWS / len(targets) * x * x / 2
 
     golden = (5**0.5 - 1) / 2
     low, high = float(np.log(MIN_SCALE)), float(np.log(MAX_SCALE))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..layers import Builder, Source
-from ._calibration import binary_log_loss, fit_logit_scale, log_loss
+from ..layers import INPUT, Builder, Source
+from ._calibration import binary_log_losses, fit_logit_scale, log_losses, weigh_branch
 from ._holdout import HoldOut
 from ._labels import NO_LABEL, Cells, Targets, multi_targets, single_targets
+from ._linear_text import LinearText, TextCounts
 from ._metrics import micro_f1
-from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
+from .base import Array, Batch, Branch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,8 @@ class Prepared:
 
     options: decided. rows: the data. part: how it is split. train_rows, valid_rows, groups: of `rows`. train_targets:
     of the training rows. section, arrays: the input's entry in the model file, and its tensors. builder: has the first
-    layers. conv_width: the output width of a convolution. sides: of conversations, the entries of inputs that are read
-    once a message. features, initial, provenance: as in `Problem`.
+    layers. conv_width: the output width of a convolution. texts: as in `Classification`. sides: of conversations, the
+    entries of inputs that are read once a message. features, initial, provenance: as in `Problem`.
     """
 
     options: Any
@@ -43,6 +44,7 @@ class Prepared:
     arrays: dict[str, Array]
     builder: Builder
     conv_width: int
+    texts: TextCounts | None = None
     sides: dict[str, dict[str, Any]] | None = None
     features: int | None = None
     initial: dict[str, Array] = field(default_factory=dict)
@@ -51,10 +53,15 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Problem):
-    """Rows with labels; a subclass for each kind of output. class_weights: of each class in the loss, float32."""
+    """Rows with labels; a subclass for each kind of output.
+
+    class_weights: of each class in the loss, float32. texts: the n-grams of all rows, for a linear model beside the
+    network; None: there is none.
+    """
 
     class_weights: npt.NDArray[np.float32]
     metric: str = ""
+    texts: TextCounts | None = None
 
     @classmethod
     def read_targets(
@@ -92,6 +99,37 @@ class Classification(Problem):
 
     def rank(self, figures: dict[str, float]) -> tuple[float, float]:
         return figures[self.metric], -figures["log_loss"]
+
+    def losses(self, logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the negative log likelihood of each row, [n]."""
+        raise NotImplementedError
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        """Fit what the network's and the linear model's numbers are multiplied by, before they are added up.
+
+        The linear model is left out where the held-out rows are hardly less likely without it, see `weigh_branch`.
+        """
+        logits, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
+        factor = fit_logit_scale(logits, targets, self.losses)
+        if predictions.branch:
+            shares = weigh_branch(factor, logits, predictions.branch[OUTPUT], targets, self.losses)
+            if shares is not None:
+                return {OUTPUT: dict(zip(("factor", "branch"), shares, strict=True))}
+        return {OUTPUT: {"factor": factor}}
+
+    def fit_branch(self, rows: Indices) -> LinearText | None:
+        if self.texts is None:
+            return None
+        return self.texts.fit(rows, self.rows.targets, OUTPUT, self.layers[-1].width)  # type: ignore[attr-defined]
+
+    def join_branch(
+        self, branch: Branch, calibration: Calibration, tensors: dict[str, Array]
+    ) -> tuple[Problem, dict[str, Array]]:
+        assert isinstance(branch, LinearText)
+        layers, tensors = branch.join(self.layers, tensors, calibration[OUTPUT]["branch"])
+        entry, tables = branch.entry()
+        inputs = {**self.inputs, INPUT: {**self.inputs[INPUT], "ngrams": entry}}
+        return replace(self, layers=layers, inputs=inputs, arrays={**self.arrays, **tables}), tensors
 
     def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error.
@@ -133,8 +171,8 @@ class SingleLabel(Classification):
     def measure(self, predictions: Predictions) -> dict[str, float]:
         return measure_labels(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
 
-    def calibrate(self, predictions: Predictions) -> Calibration:
-        return {OUTPUT: {"factor": fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])}}
+    def losses(self, logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        return log_losses(logits, targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +203,8 @@ class MultiLabel(Classification):
     def measure(self, predictions: Predictions) -> dict[str, float]:
         return measure_label_sets(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
 
-    def calibrate(self, predictions: Predictions) -> Calibration:
-        factor = fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT], binary_log_loss)
-        return {OUTPUT: {"factor": factor}}
+    def losses(self, logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        return binary_log_losses(logits, targets)
 
 
 class InConversations:
@@ -201,10 +238,13 @@ class MultiLabelInConversations(InConversations, MultiLabel):
 
 def measure_labels(outputs: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> dict[str, float]:
     """Compute accuracy and log loss of outputs [n, classes] before the softmax."""
-    return {"accuracy": float((outputs.argmax(1) == targets).mean()), "log_loss": log_loss(outputs, targets)}
+    return {
+        "accuracy": float((outputs.argmax(1) == targets).mean()),
+        "log_loss": float(log_losses(outputs, targets).mean()),
+    }
 
 
 def measure_label_sets(outputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> dict[str, float]:
     """Compute micro F1, and the log loss as the mean over labels, of outputs [n, labels] before the sigmoid."""
-    loss = binary_log_loss(outputs, targets) / targets.shape[1]
+    loss = float(binary_log_losses(outputs, targets).mean()) / targets.shape[1]
     return {"micro_f1": micro_f1(outputs >= 0, targets > 0), "log_loss": loss}

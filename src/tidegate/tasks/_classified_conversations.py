@@ -106,6 +106,7 @@ def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels
     """Make the rows and the inputs. y: the targets of all messages. Raises DataError."""
     if options.group is not None:
         raise OptionError("conversations are held out whole, so --group has no use here; leave it out")
+    options = options.without_ngrams("conversations")
     tokens, conversations = _messages.tokenize_rows(source, options), order_messages(source, options)
     options = _sizing.resolve_classifier(
         replace(options, input=KIND, prefix=0.0, hold_out=options.hold_out or _sizing.default_hold_out_of_talk(len(y))),

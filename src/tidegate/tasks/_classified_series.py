@@ -131,6 +131,7 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
 
     Raises DataError.
     """
+    options = options.without_ngrams("series")
     options = replace(options, input=KIND, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
     lengths = row_lengths(source, options.window)
     options = _sizing.resolve_classifier(options, _sizing.resolve_for_series, lengths, len(labels))

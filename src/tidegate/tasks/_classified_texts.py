@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..errors import DataError
+from ..features.ngrams import NGrams
 from ..layers import Builder
 from . import _labels, _messages, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out, number_keys
 from ._labels import Targets
+from ._linear_text import TextCounts, make_entry
+from ._ngram_counts import LONGEST, SHORTEST
 from .base import Question
 
 KIND, NOUN = "text", "row"
+WORD_UNITS = ("word", "space")
 
 
 def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
@@ -111,6 +117,10 @@ def warn_of_names(source: Table) -> list[str]:
 def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels: list[str]) -> Prepared:
     """Make the rows, the input and its layer. y: the targets of all rows. Raises DataError."""
     tokens = _messages.tokenize_rows(source, options)
+    if options.unit in WORD_UNITS:
+        options = options.decide_ngrams()
+    else:
+        options = options.without_ngrams(f"single {options.unit}s")
     options = _sizing.resolve_classifier(
         replace(options, input=KIND), _sizing.resolve_for_text, [len(t) for t in tokens], len(labels)
     )
@@ -123,10 +133,24 @@ def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels
         parts, ids = _messages.build_input_and_ids(options, [tokens[i] for i in part.train_rows], tokens)
     section, arrays, vocabulary, hide_rates = parts
     builder = Builder(None)
-    builder.add("embed", rows=len(vocabulary), size=options.embed)
+    builder.add("embed", ("x",), rows=len(vocabulary), size=options.embed)
+    counts = word_parts = None
+    if options.subwords or options.linear == "auto":
+        rows = np.arange(len(tokens)) if options.refit_epochs else part.train_rows
+        counts = TextCounts(tokens, rows, len(labels))
+        tables = counts.tables
+        if options.subwords and len(tables["characters"]):
+            entry, hashes = make_entry(tables)
+            section, arrays = {**section, "ngrams": entry}, {**arrays, **hashes}
+            ngrams = NGrams(**tables, shortest=SHORTEST, longest=LONGEST)
+            word_parts = _messages.WordParts(tokens, ngrams)
+            builder.add(
+                "bag", ("x.characters",), rows=len(tables["characters"]), size=options.subwords, most=ngrams.most
+            )
+            builder.add("dense", size=options.embed, activation="none", add=0)
     return Prepared(
         options,
-        _messages.Messages(ids, OUTPUT, y, hide_rates),
+        _messages.Messages(ids, OUTPUT, y, hide_rates, word_parts),
         part,
         part.train_rows,
         part.valid_rows,
@@ -136,5 +160,6 @@ def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels
         arrays,
         builder,
         conv_width=options.embed or 0,
+        texts=counts if options.linear == "auto" else None,
         provenance={"judged_on": part.description},
     )

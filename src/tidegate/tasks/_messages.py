@@ -14,6 +14,7 @@ from ..data.candidates import suggest_columns, suggest_series
 from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..errors import DataError, error_context
+from ..features.ngrams import WORDS, NGrams
 from ..features.text import Tokenizer, Vocabulary, encode
 from ..features.word_features import WordFeatures
 from ._options import option
@@ -21,6 +22,7 @@ from .base import Array, Batch, Indices, concatenate
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
+HIDDEN_PARTS: Final = 0.5
 FEATURE_COUNT: Final = 2  # features of words that occur less often are unknown
 MAX_LISTED: Final = 20  # skipped rows
 TOKENIZER_KINDS: Final = {
@@ -68,13 +70,19 @@ class Messages:
     """Rows of token ids [T], or [T, K] with features of words.
 
     hide_rates: how often training replaces each id by unknown, float32 [size].
-    targets: [n, ...], of the output of this name.
+    targets: [n, ...], of the output of this name. parts: of words, the ids of which steps have as well; those of
+    a hidden word are hidden in half of the cases, so that they have to do without it, and it without them.
     """
 
     def __init__(
-        self, ids: list[npt.NDArray[np.int32]], output: str, targets: Array, hide: npt.NDArray[np.float32]
+        self,
+        ids: list[npt.NDArray[np.int32]],
+        output: str,
+        targets: Array,
+        hide: npt.NDArray[np.float32],
+        parts: WordParts | None = None,
     ) -> None:
-        self.ids, self.output, self.targets, self.hide_rates = ids, output, targets, hide
+        self.ids, self.output, self.targets, self.hide_rates, self.parts = ids, output, targets, hide, parts
         self.lengths: Indices = np.array([len(row) for row in ids], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
@@ -83,9 +91,30 @@ class Messages:
         Training replaces some ids by unknown: the model learns not to rely on any single word, and what unknown means.
         """
         ids, lengths = concatenate([self.ids[i] for i in rows])
+        own = None if self.parts is None else self.parts.ids(rows)
         if random is not None:
-            ids = hide_words(ids, self.hide_rates, random)
+            hidden = hide_words(ids, self.hide_rates, random)
+            if own is not None:
+                own[(hidden != ids) & (random.random(len(ids)) < HIDDEN_PARTS)] = -1
+            ids = hidden
+        if own is not None:
+            ids = np.column_stack([ids, own])
         return Batch({"x": ids.astype(np.int64)}, lengths, {self.output: self.targets[rows]})
+
+
+class WordParts:
+    """The ids of the parts of words, as `NGrams` gives them. texts: the words of all rows."""
+
+    def __init__(self, texts: list[list[bytes]], ngrams: NGrams) -> None:
+        numbers: dict[bytes, int] = {}
+        self.numbers = [np.array([numbers.setdefault(word, len(numbers)) for word in words]) for words in texts]
+        self.rows, _ = ngrams.ids(list(numbers))
+        self.rows[:, :WORDS] = -1  # only the linear model has words and pairs of them
+
+    def ids(self, rows: Indices) -> npt.NDArray[np.int32]:
+        """Return the ids at the steps of rows, one after another: int32 [N, ids]."""
+        made: npt.NDArray[np.int32] = self.rows[np.concatenate([self.numbers[i] for i in rows])]
+        return made
 
 
 def read_messages(source: Any, options: TextOptions, more: Sequence[str] = ()) -> Table:

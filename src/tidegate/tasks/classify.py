@@ -38,6 +38,7 @@ from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
+from ._linear_text import NGramOptions
 from ._options import check_options, option, restore_options
 from .base import Flag, Question
 
@@ -71,6 +72,7 @@ class Options(
     RecurrenceOptions,
     _series.SeriesOptions,
     ConversationOptions,
+    NGramOptions,
     _messages.TextOptions,
 ):
     """The options of a classifier. None: the default depends on the data; what is decided is recorded."""
@@ -352,6 +354,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
         initial=made.initial,
         groups=made.groups,
         provenance=made.provenance,
+        texts=None if vector else made.texts,
         class_weights=_labels.class_weights(made.train_targets, len(labels), options.class_weights == "balanced"),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,9 @@ report = classify.report
 @dataclass(frozen=True)
 class Options(classify.Options):
     """The options of an encoder: those of a classifier, whose last but one layer gives the vector."""
+
+    linear: ClassVar[str] = "off"  # type: ignore[misc]  # not options of an encoder, all of which is a vector
+    subwords: ClassVar[int] = 0  # type: ignore[misc]
 
     label: str | None = option(  # type: ignore[assignment]  # a classifier has to have labels
         None,

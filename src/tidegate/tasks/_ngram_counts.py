@@ -1,0 +1,103 @@
+"""How often the n-grams of words and of their characters occur in the texts of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import ngrams
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+SHORTEST, LONGEST = 2, 5  # n-grams of characters
+LEAST_ROWS: Final = 2  # in which an n-gram occurs that gets an id
+
+Hashes = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of some n-grams in n rows: `matrix` [n, ngrams], sparse; `hashes` [ngrams], in ascending order."""
+
+    hashes: Hashes
+    matrix: csr_matrix
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Return in how many rows each n-gram occurs."""
+        return np.bincount(self.matrix.indices, minlength=len(self.hashes))
+
+    def select(self, hashes: Hashes) -> Counts:
+        """Return the counts of these n-grams, whose hashes ascend; one that does not occur has zeros."""
+        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
+        from scipy.sparse import csr_matrix
+
+        found = self.hashes[places] == hashes
+        shape = len(self.hashes), len(hashes)
+        columns = np.flatnonzero(found)
+        choose = csr_matrix((np.ones(len(columns), np.float32), (places[columns], columns)), shape)
+        return Counts(hashes, (self.matrix @ choose).tocsr())
+
+
+def count_words(texts: Sequence[Sequence[bytes]]) -> Counts:
+    """Count words, and pairs of a word and the one before."""
+    single, appended = Remembered(ngrams.hash_word), Remembered(ngrams.append_word)
+    codes: list[list[int]] = []
+    for words in texts:
+        befores = [ngrams.NO_WORD, *map(appended.__getitem__, words)]
+        pairs = map(ngrams.hash_pair, words, befores)
+        codes.append([*map(single.__getitem__, words), *pairs])
+    return gather(codes)
+
+
+def count_characters(texts: Sequence[Sequence[bytes]]) -> Counts:
+    """Count n-grams of the characters of words."""
+    numbers: dict[bytes, int] = {}
+    rows = gather_numbers([[numbers.setdefault(word, len(numbers)) for word in words] for words in texts], numbers)
+    own = gather([ngrams.hash_characters(word, SHORTEST, LONGEST) for word in numbers])
+    return Counts(own.hashes, (rows @ own.matrix).tocsr())
+
+
+def gather(codes: Sequence[Sequence[int]]) -> Counts:
+    """Count the hashes of rows."""
+    flat = np.fromiter((code for row in codes for code in row), np.uint32)
+    hashes, columns = np.unique(flat, return_inverse=True)
+    return Counts(hashes, make_matrix(columns, [len(row) for row in codes], len(hashes)))
+
+
+def gather_numbers(numbers: Sequence[Sequence[int]], among: Iterable[Any]) -> csr_matrix:
+    """Count the numbers of rows, sparse [rows, among]."""
+    flat = np.fromiter((one for row in numbers for one in row), np.int64)
+    return make_matrix(flat, [len(row) for row in numbers], len(list(among)))
+
+
+def make_matrix(columns: npt.NDArray[np.int64], lengths: Sequence[int], width: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, starts), (len(lengths), width))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def choose_hashes(counts: Counts, most: int) -> Hashes:
+    """Return the hashes of the n-grams that occur in enough rows; at most those of the most rows."""
+    rows = counts.rows()
+    order = np.argsort(-rows, kind="stable")[:most]
+    return np.sort(counts.hashes[order[rows[order] >= LEAST_ROWS]])
+
+
+class Remembered(dict[bytes, int]):
+    """What a function makes of each word, worked out once."""
+
+    def __init__(self, function: Callable[[bytes], int]) -> None:
+        super().__init__()
+        self.function = function
+
+    def __missing__(self, word: bytes) -> int:
+        self[word] = made = self.function(word)
+        return made
