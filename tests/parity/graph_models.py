@@ -82,6 +82,21 @@ def ports_model() -> Model:
     return build(builder.layers, PORTS)
 
 
+def linear_model() -> Model:
+    """A recurrence over words with parts, and beside it the running sums of a linear model, before the last layer."""
+    builder = Builder(None)
+    builder.add("embed", rows=30, size=8, sources=("x.words",))
+    builder.add("bag", rows=50, size=4, most=6, sources=("x.grams",))
+    builder.add("dense", size=8, activation="none", add=0)
+    builder.add("embed", rows=4, size=3, sources=("x.kinds",))
+    builder.recurrence(cells.load("gru"), 8, sources=(2, 3))
+    builder.add("pool", over=["last", "max"])
+    builder.add("running_bag", rows=50, size=3, most=6, sources=("x.grams",))
+    builder.add("dense", size=3, activation="none", sources=(5, 6))
+    builder.add("softmax")
+    return build(builder.layers, PORTS, {"label": make_entry(list("abc"), "softmax")})
+
+
 def bag_model() -> Model:
     """A bag alone, summed over the steps and divided by their number."""
     builder = Builder(None)
@@ -129,6 +144,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "late": late_model,
     "ports": ports_model,
     "bag": bag_model,
+    "linear": linear_model,
     "two outputs": two_outputs_model,
     "two outputs, one late": lambda: two_outputs_model(2),
     "whole": whole_model,

@@ -69,9 +69,9 @@ class RunningBag(Layer):
         return np.ones((self.rows, 1), np.float32) if role == "square" else super().init(rng, role, params)
 
     def state(self) -> States:
-        return {"sum": ((self.size,), 0.0), "square": ((1,), 0.0)}
+        return {"sum": ((self.size,), 0.0), "squares": ((1,), 0.0)}
 
     def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
         total = s["sum"] + xp.bag(t["weight"], x)
-        square = s["square"] + xp.bag(t["square"], x)
-        return total / xp.sqrt(xp.maximum(square, LEAST)), {"sum": total, "square": square}
+        squares = s["squares"] + xp.bag(t["square"], x)
+        return total / xp.sqrt(xp.maximum(squares, LEAST)), {"sum": total, "squares": squares}

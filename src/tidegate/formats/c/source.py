@@ -68,6 +68,11 @@ def generate_header(program: Program, name: str, file: str, notes: Sequence[str]
         what += f"\n#define {NAME}_IDS_PER_STEP {program.ids} /* token ids that a step reads */"
     if program.ids and "" not in source.ports:
         what = f"{NAME}_IDS_PER_STEP {program.ids} /* a step reads {format_comment(source.describe_ids())} */"
+    elif program.ids and len(source.ports) > 1:
+        what = (
+            f"{NAME}_IDS {program.inputs} /* number of tokens */\n#define {NAME}_IDS_PER_STEP {program.ids} /* a step "
+            f"reads {format_comment(source.describe_ids())} */"
+        )
     if not program.ids:
         what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
     floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
@@ -78,7 +83,7 @@ def generate_header(program: Program, name: str, file: str, notes: Sequence[str]
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
     null, outside = "/* a pointer is null */", f"/* a token id is below 0 or not below {NAME}_IDS */"
-    outside = outside if "" in source.ports else "/* there is no such token id */"
+    outside = outside if list(source.ports) == [""] else "/* there is no such token id */"
     return substitute(
         text,
         {
@@ -124,6 +129,8 @@ def describe_argument(program: Program, NAME: str) -> str:
     (source,) = program.model.inputs.values()
     if program.ids and "" not in source.ports:
         return f"ids: {NAME}_IDS_PER_STEP; how text becomes ids is not part of this file"
+    if len(source.ports) > 1:
+        return f"ids: {NAME}_IDS_PER_STEP, of a token and its n-grams; how text becomes ids is not part of this file"
     if program.ids > 1:
         return f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
     if program.ids:
@@ -175,10 +182,10 @@ def format_step(program: Program, name: str) -> str:
     pointers = "!state || !out" if program.ids == 1 else f"!state || !{program.argument} || !out"
     checks = [f"if ({pointers}) return {{N}}_NULL;"]
     (source,) = program.model.inputs.values()
-    for port in source.ports.values() if program.ids > 1 else ():
+    for port_name, port in source.ports.items() if program.ids > 1 else ():
         least = "" if port.may_lack else "ids[k] < 0 || "
-        size = "{N}_IDS" if "" in source.ports else str(port.size)
-        end = "{N}_IDS_PER_STEP" if "" in source.ports else str(port.first + port.ids)
+        size = str(port.size) if port_name else "{N}_IDS"
+        end = str(port.first + port.ids) if len(source.ports) > 1 else "{N}_IDS_PER_STEP"
         checks.append(f"for (size_t k = {port.first}; k < {end}; ++k)")
         checks.append(f"  if ({least}ids[k] >= {size}) return {{N}}_NO_SUCH_ID;")
     if program.ids == 1:

@@ -38,7 +38,7 @@ def add_equation(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tens
         return layer.step(ctx.g, dict(t), before, x[0], x[1])
 
     shapes = {name: shape for name, (shape, _) in layer.state().items()}
-    y, last = scan.scan(ctx, step, s, shapes, [x, ctx.steps])
+    y, last = scan.scan(ctx, step, s, shapes, [x, ctx.steps], layer.ids > 0)
     return y, last
 
 

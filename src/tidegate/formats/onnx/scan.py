@@ -16,10 +16,18 @@ States = dict[str, Tensor]
 Step = Callable[[States, list[Tensor]], tuple[Tensor, States]]
 
 
-def scan(ctx: GraphContext, step: Step, s: States, shapes: dict[str, tuple[int, ...]], xs: list[Tensor]) -> Any:
+def scan(
+    ctx: GraphContext,
+    step: Step,
+    s: States,
+    shapes: dict[str, tuple[int, ...]],
+    xs: list[Tensor],
+    ids: bool = False,
+) -> Any:
     """Scan `step(states, inputs) -> (output, next states)`; return outputs [T, B, width] and last states.
 
     s, shapes: name -> [B, *shape], and that shape. xs: each [T, B, width]; a step gets [B, width] of each.
+    ids: the first of them has token ids, int32, and not float32.
     """
     g, names = ctx.g, list(s)
     with g.body() as nodes:
@@ -32,7 +40,8 @@ def scan(ctx: GraphContext, step: Step, s: States, shapes: dict[str, tuple[int, 
         out = g.apply("Identity", y)
     inputs = [proto.value(before[name].name, "float32", ["B", *shapes[name]]) for name in names]
     inputs += [proto.value(mask.name, "bool", ["B", 1])]
-    inputs += [proto.value(v.name, "float32", ["B", g.new_name("width")]) for v in x]
+    kinds = ["int32" if ids else "float32", *["float32"] * len(x)]
+    inputs += [proto.value(v.name, kind, ["B", g.new_name("width")]) for v, kind in zip(x, kinds, strict=False)]
     outputs = [proto.value(next_states[name].name, "float32", ["B", *shapes[name]]) for name in names]
     outputs += [proto.value(out.name, "float32", ["B", g.new_name("width")])]
     body_nodes, reads = prune(nodes, {out.name, *(v.name for v in next_states.values())})
