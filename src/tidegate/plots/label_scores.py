@@ -159,9 +159,9 @@ def draw_matrix(
             label.set(ha="right", rotation_mode="anchor")
     shown = np.arange(0, len(truths), every)
     ax.set_yticks(shown, [truths[i] for i in shown], fontsize=small)
-    ax.set_xticks(np.arange(len(predicted) + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(len(truths) + 1) - 0.5, minor=True)
     if size <= MAX_NAMED:
+        ax.set_xticks(np.arange(len(predicted) + 1) - 0.5, minor=True)
+        ax.set_yticks(np.arange(len(truths) + 1) - 0.5, minor=True)
         ax.grid(which="minor", color="white", lw=1)
     ax.tick_params(which="both", length=0, colors=HISTORY)
     for spine in ax.spines.values():

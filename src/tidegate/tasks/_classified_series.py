@@ -13,7 +13,7 @@ from ..data import lookalikes
 from ..data.series import Collection, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import read_table
-from ..errors import OptionError
+from ..errors import OptionError, error_context
 from ..features.series import SeriesTransform, Window
 from ..layers import Builder
 from ..model import Model
@@ -41,8 +41,13 @@ def read_with_columns(
 ) -> tuple[Collection, dict[str, list[str]]]:
     """Read the labelled series of a file, and of further columns by name the value of each series.
 
-    columns: those of the model. Raises DataError, also for a column that changes within a series.
+    columns: those of the model. Raises DataError, also for a column that changes within a series, and OptionError for
+    one that the model reads.
     """
+    if read := [name for name in names if name in columns]:
+        raise OptionError(
+            f"--by names {read[0]!r}, a column of numbers that the model reads; name one with a value for each series"
+        )
     if os.path.isdir(file):
         options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
     values, roles = options.columns(), (options.id, options.label, options.group)
@@ -56,10 +61,13 @@ def read_with_columns(
         return _series.read_collection(file, options, options.label, columns, several, group, values)
 
     source, found = read_as(options.group), {}
-    own = dict(zip(reversed(roles), [lambda s: s.group, lambda s: s.label, lambda s: s.id], strict=True))
+    own = dict(zip(roles, ("id", "label", "group"), strict=True))
     for name in names:
-        read_cell, collection = (own[name], source) if name in own else (own[options.group], read_as(name))
-        found[name] = [read_cell(series) or "" for series in collection.series]
+        if name in own:
+            found[name] = [getattr(series, own[name]) or "" for series in source.series]
+        else:
+            with error_context("--by"):
+                found[name] = [series.group or "" for series in read_as(name).series]
     return source, found
 
 
