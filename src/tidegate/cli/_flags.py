@@ -34,12 +34,24 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 
 def add_task_flags(parser: argparse.ArgumentParser, command: str) -> None:
     """Add the flags that tasks add to a command, each once, grouped by what they are for. command: see `Task`."""
-    flags = {flag.name: flag for name in tasks.names() for flag in getattr(tasks.load(name), command)}
+    flags = find_task_flags(command)
     for subject in dict.fromkeys(flag.subject for flag in flags.values()):
         group = parser.add_argument_group(f"for {subject}")
         for flag in flags.values():
             if flag.subject == subject:
                 add_task_flag(group, flag)
+
+
+def find_task_flags(command: str) -> dict[str, Flag]:
+    """Return the flags that tasks add to a command, by name; one of several tasks says what it is for in each."""
+    found: dict[str, Flag] = {}
+    for task in tasks.names():
+        for flag in getattr(tasks.load(task), command):
+            known = found.setdefault(flag.name, flag)
+            if flag.subject not in known.subject.split(" and "):
+                subject, help = f"{known.subject} and {flag.subject}", f"{known.help}; of {flag.subject}: {flag.help}"
+                found[flag.name] = dataclasses.replace(known, subject=subject, help=help)
+    return found
 
 
 def add_task_flag(group: Any, flag: Flag) -> None:
@@ -59,26 +71,21 @@ def add_task_flag(group: Any, flag: Flag) -> None:
 
 def task_values(args: argparse.Namespace, command: str) -> dict[str, Any]:
     """Return the values of the flags of all tasks that were typed."""
-    names = {flag.name for name in tasks.names() for flag in getattr(tasks.load(name), command)}
-    return {name: value for name in sorted(names) if (value := getattr(args, name)) is not None}
+    return {name: value for name in sorted(find_task_flags(command)) if (value := getattr(args, name)) is not None}
 
 
 def read_files(args: argparse.Namespace, command: str) -> list[str]:
     """Return the files that typed flags of tasks read."""
-    flags = {flag.name: flag for name in tasks.names() for flag in getattr(tasks.load(name), command)}
-    typed = (getattr(args, name) for name, flag in flags.items() if flag.counted)
+    typed = (getattr(args, name) for name, flag in find_task_flags(command).items() if flag.counted)
     return [value[1] for value in typed if value is not None]
 
 
 def refuse_flags(task: Any, command: str, typed: dict[str, Any]) -> None:
     """Raise OptionError for a typed flag that is not of this task."""
     own = {flag.name for flag in getattr(task, command)}
-    for name in tasks.names():
-        for flag in getattr(tasks.load(name), command):
-            if flag.name in typed and flag.name not in own:
-                raise OptionError(
-                    f"{flag_of(flag.name)} is for {flag.subject}, but this model {task.VERB}; {flag.remedy}"
-                )
+    for name, flag in find_task_flags(command).items():
+        if name in typed and name not in own:
+            raise OptionError(f"{flag_of(name)} is for {flag.subject}, but this model {task.VERB}; {flag.remedy}")
 
 
 def check_plot(path: str, read: list[str], force: bool) -> None:
@@ -87,6 +94,7 @@ def check_plot(path: str, read: list[str], force: bool) -> None:
 
     with error_context("--plot"):
         png.check_path(path, read, force)
+        png.check_matplotlib()
 
 
 def typed_values(args: argparse.Namespace, options: type) -> dict[str, Any]:

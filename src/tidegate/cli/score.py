@@ -4,6 +4,10 @@ Columns have the names of those in training, unless you give --text or --label.
 Predictions are made by the native engine, as in use. If rows can have several
 labels, those are predicted whose probability reaches the model's threshold.
 
+Figures of labels have 95 % intervals, and a line and a table say whether
+probabilities hold: docs/score.md. --by scores the rows with each value of a
+column as well, such as a source; --plot draws what is confused.
+
 A forecaster is back-tested: at each step it forecasts from the steps up to
 there, and is compared to seasonal naive and ridge regression. If the file
 begins with the training data, the back-test starts after it; --start overrides.
@@ -23,6 +27,7 @@ from ._parser import FilePath, Parser
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
   tidegate score intent.safetensors test.csv --label gold --unseen wrong
+  tidegate score intent.safetensors test.csv --by source --plot intent.png
   tidegate score intent.safetensors test.csv --json
   tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 

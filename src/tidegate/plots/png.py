@@ -78,6 +78,14 @@ def check_path(path: str | os.PathLike[str], inputs: Iterable[str] = (), force: 
     atomic.check(path, OWN_PICTURE, inputs, force)
 
 
+def check_matplotlib() -> None:
+    """Raise MissingExtra where matplotlib is not installed, before the work whose result is to be plotted."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra('plots need matplotlib, which is not installed; pip install "tidegate[plot]"') from error
+
+
 def is_own_picture(file: IO[bytes]) -> bool:
     """Check whether a file is a PNG that `plot_forecast` wrote."""
     start = file.read(1024)
@@ -106,15 +114,8 @@ def time_axis(
 def make_figure(
     panels: Sequence[Panel], past: npt.NDArray[Any], ahead: npt.NDArray[Any], title: str, note: str | None
 ) -> Figure:
-    """Make the figure without pyplot, so that a caller's own figures are not affected."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra('plots need matplotlib, which is not installed; pip install "tidegate[plot]"') from error
-
-    figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    """Make the figure with a panel for each target."""
+    figure = new_figure(INCHES)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for panel, ax in zip(panels, axes, strict=True):
         draw_panel(ax, panel, past, ahead)
@@ -128,6 +129,17 @@ def make_figure(
     lines, bands = slice(len(panels[0].bands), None), slice(len(panels[0].bands))  # lines first
     handles, labels = handles[lines] + handles[bands], labels[lines] + labels[bands]
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=SMALL)
+    return figure
+
+
+def new_figure(inches: tuple[float, float]) -> Figure:
+    """Make an empty figure without pyplot, so that a caller's own figures are not affected. Raises MissingExtra."""
+    check_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from ._classified_texts import check_source as check_source
 from ._classified_texts import columns_of as columns_of
 from ._classified_texts import label_cells as label_cells
 from ._classified_texts import names_of as names_of
+from ._classified_texts import read_values
 from ._classified_texts import skip_bad as skip_bad
 from ._classified_texts import summary as summary_of_texts
 from ._classified_texts import warn_of_names as warn_of_names
@@ -35,6 +36,7 @@ from ._conversations import (
 )
 from ._graph_builder import add_recurrences, name_tensors
 from ._holdout import HoldOut, split
+from ._intervals import Units, number_units
 from ._labels import NO_LABEL, Targets, format_count, strata_of
 from .base import Array, Indices, Question
 
@@ -49,6 +51,19 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
     """Read the labelled messages of a file or frame, with their conversations and turns. Raises DataError."""
     more = options.conversation_columns()
     return source if isinstance(source, Table) else _messages.read_messages(source, options, more)
+
+
+def read_with_columns(
+    file: str, options: Any, columns: list[str] | None, names: Sequence[str]
+) -> tuple[Table, dict[str, list[str]]]:
+    """Read the labelled messages of a file, and the cells of further columns by name. Raises DataError."""
+    source = _messages.read_messages(file, options, [*options.conversation_columns(), *names])
+    return source, {name: read_values(source, name) for name in names}
+
+
+def find_units(source: Table, options: Any) -> Units:
+    """Return the conversations, whose messages depend on each other."""
+    return number_units(source.labels(options.conversation, "conversation"), LEVEL, options.conversation)
 
 
 def summary(source: Table, options: Any, labels: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,14 @@ from ..data import lookalikes
 from ..data.series import Collection, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import read_table
-from ..errors import OptionError
+from ..errors import OptionError, error_context
 from ..features.series import SeriesTransform, Window
 from ..layers import Builder
 from ..model import Model
 from . import _labels, _series, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
+from ._intervals import Units, number_units
 from ._labels import Targets
 from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
 from .base import Question
@@ -33,6 +34,50 @@ def read(source: Any, options: Any, columns: list[str] | None = None) -> Collect
         options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
     several = options.label_separator is not None
     return _series.read_collection(source, options, options.label, columns, several, options.group)
+
+
+def read_with_columns(
+    file: str, options: Any, columns: list[str], names: Sequence[str]
+) -> tuple[Collection, dict[str, list[str]]]:
+    """Read the labelled series of a file, and of further columns by name the value of each series.
+
+    columns: those of the model. Raises DataError, also for a column that changes within a series, and OptionError for
+    one that the model reads.
+    """
+    if read := [name for name in names if name in columns]:
+        raise OptionError(
+            f"--by names {read[0]!r}, a column of numbers that the model reads; name one with a value for each series"
+        )
+    if os.path.isdir(file):
+        options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
+    values, roles = options.columns(), (options.id, options.label, options.group)
+    if not os.path.isdir(file) and not file.lower().endswith(".npz"):
+        rows = options.layout == "rows" or (options.layout is None and not options.id and not options.time)
+        cells = read_table(file, for_series=True).columns if rows and values is None else ()
+        values = [name for name in cells if name not in (*roles, *names)] if cells else values or columns
+    several = options.label_separator is not None
+
+    def read_as(group: str | None) -> Collection:
+        return _series.read_collection(file, options, options.label, columns, several, group, values)
+
+    source, found = read_as(options.group), {}
+    own = dict(zip(roles, ("id", "label", "group"), strict=True))
+    for name in names:
+        if name in own:
+            found[name] = [getattr(series, own[name]) or "" for series in source.series]
+        else:
+            with error_context("--by"):
+                found[name] = [series.group or "" for series in read_as(name).series]
+    return source, found
+
+
+def find_units(source: Collection, options: Any) -> Units | None:
+    """Return the groups of series that depend on each other; None where the model was trained without groups."""
+    if options.group is None:
+        return None
+    if any(series.group is None for series in source.series):
+        return Units(np.arange(len(source)), missing=options.group)
+    return number_units([series.group or "" for series in source.series], "group", options.group)
 
 
 def columns_of(model: Model) -> list[str]:

@@ -16,6 +16,7 @@ from ..layers import Builder
 from . import _labels, _messages, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out, number_keys
+from ._intervals import Units, number_units
 from ._labels import Targets
 from ._linear_text import TextCounts, make_entry
 from ._ngram_counts import LONGEST, SHORTEST
@@ -28,6 +29,28 @@ WORD_UNITS = ("word", "space")
 def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
     """Read the labelled texts of a file or frame. Raises DataError."""
     return source if isinstance(source, Table) else _messages.read_messages(source, options)
+
+
+def read_with_columns(
+    file: str, options: Any, columns: list[str] | None, names: Sequence[str]
+) -> tuple[Table, dict[str, list[str]]]:
+    """Read the labelled texts of a file, and the cells of further columns by name. Raises DataError."""
+    source = _messages.read_messages(file, options, names)
+    return source, {name: read_values(source, name) for name in names}
+
+
+def read_values(source: Table, name: str) -> list[str]:
+    """Return the cell of each row in a column of any type, as text."""
+    return list(map(str, source.columns[name])) if source.kind(name) == "numbers" else source.labels(name)
+
+
+def find_units(source: Table, options: Any) -> Units | None:
+    """Return the groups of rows that depend on each other; None where the model was trained without groups."""
+    if options.group is None:
+        return None
+    if options.group not in source.columns:
+        return Units(np.arange(len(source)), missing=options.group)
+    return number_units(read_values(source, options.group), "group", options.group)
 
 
 def read_asked(question: Question, options: Any, model: Any) -> Table:

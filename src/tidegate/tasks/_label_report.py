@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..text_tables import format_count, format_table, join_items
+import numpy as np
+
+from ..text_tables import format_count, format_table, join_items, shorten
 
 MAX_CONFUSIONS = 10
+MAX_VALUE = 40  # characters of a value of --by
+SLICE_FIGURES = (("micro_f1", "micro F1"), ("accuracy", "accuracy"))
 FIGURES = (
     ("accuracy", "accuracy"),
     ("subset_accuracy", "subset accuracy"),
@@ -41,14 +45,38 @@ class LabelScores:
         return self.metrics
 
     def report(self, width: int) -> str:
-        """Format labels by number of rows, then confusions if a row has one label."""
+        """Format the figures, their calibration, slices, the most frequent confusions, and labels by number of rows."""
         m = self.metrics
-        parts = [format_summary(m, width), format_labels(m["labels"], width)]
+        parts = [format_summary(m, width)]
         if m["warning"]:
-            parts.insert(1, join_items([f"warning: {m['warning']}"], width))
+            parts.append(join_items([f"warning: {m['warning']}"], width))
+        if m["reliability"]:
+            parts.append(format_calibration(m, width))
+        parts += [format_slices(column, of, width) for column, of in m.get("by", {}).items()]
         if m.get("confusions"):
             parts.append("most frequent confusions\n" + format_confusions(m["confusions"][:MAX_CONFUSIONS], width))
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, format_labels(m["labels"], width)])
+
+    def plot(self, path: str, force: bool) -> str:
+        """Plot confusions, or with several labels a row each label's figures, and the calibration; return the path."""
+        from ..plots import label_scores
+
+        m, intervals = self.metrics, self.metrics["intervals"]
+        known = [(name, title) for name, title in FIGURES if m.get(name) is not None][:2]
+        figures = [format_figure(title, m[name], intervals.get(name)) for name, title in known]
+        title = ", ".join([format_count(m["rows"], "row"), *figures])
+        calibration = "" if m["ece"] is None else format_figure("calibration: ECE", m["ece"], intervals.get("ece"))
+        if table := m.get("confusion_matrix"):
+            truths, predicted = [*table["labels"], *table["more_rows"]], [*table["labels"], *table["more_columns"]]
+            matrix = np.array(table["matrix"])
+            label_scores.plot_confusions(path, matrix, truths, predicted, m["reliability"], title, calibration, force)
+        else:
+            precision, recall, support = (
+                np.array([one[name] for one in m["labels"].values()]) for name in ("precision", "recall", "support")
+            )
+            names, table = list(m["labels"]), m["reliability"]
+            label_scores.plot_labels(path, names, precision, recall, support, table, title, calibration, force)
+        return path
 
 
 def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
@@ -67,10 +95,17 @@ def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
 
 
 def format_summary(metrics: dict[str, Any], width: int) -> str:
-    figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
+    """Format the figures with their intervals, and what they are about."""
+    intervals = metrics["intervals"]
+    figures = [
+        format_figure(title, metrics[name], intervals.get(name))
+        for name, title in FIGURES
+        if metrics.get(name) is not None
+    ]
     unseen = metrics.get("unseen", 0)
     tail = f"({unseen:,} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
     lines = [join_items([format_count(metrics["rows"], "row"), *figures, *([tail] if unseen else [])], width)]
+    lines.append(join_items([describe_intervals(metrics)], width))
     if empty := metrics["empty"]:
         lines.append(join_items([f"{format_count(empty, 'row')} without an answer, counted as wrong"], width))
     if "threshold" in metrics:
@@ -78,6 +113,78 @@ def format_summary(metrics: dict[str, Any], width: int) -> str:
         counts = f"{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {least})"
         lines.append(join_items([counts], width))
     return "\n".join(lines)
+
+
+def format_figure(title: str, value: float, interval: list[float] | None) -> str:
+    """Format a figure with its interval, if it has one.
+
+    >>> format_figure("accuracy", 0.931, [0.92561, 0.9363])
+    'accuracy 0.9310 (0.9256 to 0.9363)'
+    """
+    return f"{title} {value:.4f}" + format_interval(interval, " ({:.4f} to {:.4f})")
+
+
+def format_interval(interval: list[float] | None, form: str = "{:.4f} to {:.4f}") -> str:
+    return form.format(*interval) if interval else ""
+
+
+def describe_intervals(metrics: dict[str, Any]) -> str:
+    """Say what the intervals are, and what was resampled for them, or why there are none."""
+    of = metrics["resampling"]
+    units = f"{format_count(of['units'], of['of'])}" + (f" (column {of['column']!r})" if of["column"] else "")
+    if not metrics["intervals"]:
+        return f"no intervals, because all rows are of {units}" if of["column"] else "no intervals of a single row"
+    how = f"in brackets: 95 % intervals from {of['resamples']:,} resamples of {units}"
+    if of["column"]:
+        how += ", whose rows depend on each other"
+    if of["missing_column"]:
+        how += (
+            f"; without the column {of['missing_column']!r}, by which rows were grouped in training, they are too "
+            "narrow if rows depend on each other"
+        )
+    return how
+
+
+def format_calibration(metrics: dict[str, Any], width: int) -> str:
+    """Format the calibration: what the error means, and the reliability table."""
+    ece, bias, table, several = metrics["ece"], metrics["bias"], metrics["reliability"], "threshold" in metrics
+    count = sum(one["decisions"] for one in table)
+    mean = sum(one["decisions"] * one["probability"] for one in table) / count
+    if abs(bias) < ece / 2:
+        side = "too high in some bins and too low in others"
+    else:
+        side = "mostly too high" if bias > 0 else "mostly too low"
+    what = f"mean {mean:.4f}, {'share of labels that apply' if several else 'accuracy'} {mean - bias:.4f}"
+    lines = [
+        format_figure("calibration: ECE", ece, metrics["intervals"].get("ece")),
+        f"probabilities are {100 * ece:.1f} points off on average, {side} ({what})",
+    ]
+    if several:
+        lines.append(f"over all {count:,} decisions, one for each row and label")
+    rows = [
+        [f"{one['low']:.3f} to {one['high']:.3f}", *format_cells(one["decisions"], one["probability"], one["accuracy"])]
+        for one in table
+    ]
+    noun, right = ("decisions", "label applies") if several else ("rows", "accuracy")
+    head = ["probability", noun, "mean probability", right]
+    return join_items(lines, width) + "\n\n" + format_table(head, rows, width=width)
+
+
+def format_cells(count: int, *shares: float | None) -> list[str]:
+    return [f"{count:,}", *("" if share is None else f"{share:.3f}" for share in shares)]
+
+
+def format_slices(column: str, slices: dict[str, dict[str, Any]], width: int) -> str:
+    """Format the figures of the rows with each value of a column."""
+    first = next(iter(slices.values()))
+    name, title = next((name, title) for name, title in SLICE_FIGURES if name in first)
+    rows = []
+    for value, of in slices.items():
+        count, *figures = format_cells(of["rows"], of[name], of["macro_f1"], of["log_loss"])
+        figures.insert(1, format_interval(of["intervals"].get(name), "{:.3f} to {:.3f}"))
+        rows.append([shorten(value, MAX_VALUE) or "(empty)", count, *figures])
+    head = [f"by {column}", "rows", title, "95 % interval", "macro F1", "log loss"]
+    return format_table(head, rows, width=width)
 
 
 def format_labels(labels: dict[str, dict[str, float]], width: int) -> str:

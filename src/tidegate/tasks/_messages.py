@@ -124,7 +124,8 @@ def read_messages(source: Any, options: TextOptions, more: Sequence[str] = ()) -
     """
     wanted = [options.text, *([] if options.label is None else [options.label])]
     try:
-        return read_table(source, [*wanted, *([] if options.group is None else [options.group]), *more])
+        group = [] if options.group is None else [options.group]
+        return read_table(source, list(dict.fromkeys([*wanted, *group, *more])))
     except MissingColumn as error:
         if (
             error.wanted in wanted

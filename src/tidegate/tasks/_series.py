@@ -96,11 +96,12 @@ def read_collection(
     columns: Sequence[str] | None = None,
     unlabelled: bool = False,
     group: str | None = None,
+    values: Sequence[str] | None = None,
 ) -> Collection:
     """Read the series of a source.
 
     columns: those of a model; the source must have them, in any order. unlabelled: labels may be missing. group: the
-    column that says which series belong together.
+    column that says which series belong together. values: the columns of numbers, in place of those of the options.
 
     Raises DataError, with file, line and column.
     """
@@ -109,7 +110,7 @@ def read_collection(
     else:
         collection = read_series(
             source,
-            values=options.columns(),
+            values=options.columns() if values is None else values,
             time=options.time,
             id=options.id,
             label=label,

@@ -64,7 +64,7 @@ class VectorScores:
 
 def score(predictor: Any, options: Any, file: str, flags: Mapping[str, Any]) -> VectorScores:
     """Evaluate an encoder that was trained without labels. Raises DataError, OptionError."""
-    for name in ("label", "unseen"):
+    for name in ("label", "unseen", "by", "plot"):
         if name in flags:
             raise OptionError(f"--{name} is for encoders trained with labels, which this one was not; leave it out")
     model = predictor.model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Final
@@ -12,7 +12,6 @@ import numpy as np
 
 from .. import cells
 from ..data import lookalikes
-from ..data.columns import MissingColumn
 from ..data.series import Collection
 from ..data.table import Table
 from ..document.graph import GRAPH
@@ -21,8 +20,8 @@ from ..errors import OptionError
 from ..layers import INPUT, Layer
 from ..layers.pool import OVER
 from ..model import Model
-from ..outputs import Answers, make_entry
-from . import _classified_conversations, _classified_series, _classified_texts, _labels, _messages, _metrics, _series
+from ..outputs import make_entry
+from . import _classified_conversations, _classified_series, _classified_texts, _labels, _messages, _series
 from ._classes import (
     OUTPUT,
     Classification,
@@ -36,7 +35,10 @@ from ._conversations import ConversationOptions
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
-from ._label_report import LabelScores, report_fit, warn_of_training_data
+from ._label_report import LabelScores, report_fit
+from ._label_scores import SCORE_FLAGS as SCORE_FLAGS
+from ._label_scores import evaluate as evaluate
+from ._label_scores import label_of, score_file
 from ._labels import Targets
 from ._linear_text import NGramOptions
 from ._options import check_options, option, restore_options
@@ -54,12 +56,6 @@ EXAMPLES = """\
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
 FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
-UNSEEN = "for labels that training did not have: stop with an error (default), or count the row as wrong"
-SCORE_FLAGS = (
-    Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
-    Flag("label", "column of labels (default: as in training)", "labels", "COLUMN"),
-    Flag("unseen", UNSEEN, "labels", choices=("error", "wrong")),
-)
 PREDICTED = (("text", "label", "score"), ("series", "label", "score"))
 PREDICT_FLAGS = (Flag("top", "number of labels to print (default 1)", "labels", "K", int),)
 report = report_fit
@@ -241,33 +237,9 @@ def summary(source: Source, options: Options, y: Targets) -> str:
 
 
 def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
-    """Evaluate a classifier on a file of labelled rows. Raises DataError, OptionError.
-
-    An empty text has no answer, and counts as wrong.
-    """
-    model = predictor.model
-    options, kind = restore_options(Options, model.document["task"]["options"]), reader_of(model)
-    kind.check_flags(flags)
-    options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
-    columns = kind.columns_of(model)
-    try:
-        source = kind.read(file, options, columns)
-    except MissingColumn as error:
-        if options.group is None or error.wanted != options.group:
-            raise
-        source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
-    kind.check_source(source, model)
-    truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
-    answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]
-    if truth.ndim == 1:
-        labelled = np.flatnonzero(truth != _labels.NO_LABEL)
-        truth, answers = truth[labelled], [answers[i] for i in labelled]
-    return LabelScores(
-        {
-            **evaluate(answers, {OUTPUT: truth}, labels)[OUTPUT],
-            "warning": warn_of_training_data(model.document["provenance"], source.sha256),
-        }
-    )
+    """Evaluate a classifier on a file of labelled rows; see `_label_scores.score`. Raises DataError, OptionError."""
+    options = restore_options(Options, predictor.model.document["task"]["options"])
+    return score_file(predictor, file, flags, options, reader_of(predictor.model), find_output(options))
 
 
 def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> LabelPredictions:
@@ -290,20 +262,6 @@ def ask(predictor: Any, question: Question, flags: Mapping[str, Any]) -> tuple[L
     separator = options.label_separator or SEPARATOR
     several = LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
     return several, answers
-
-
-def label_of(answer: Any) -> Any:
-    """Return the part of an answer that is about labels."""
-    return answer[OUTPUT] if isinstance(answer, Answers) else answer
-
-
-def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[str]) -> dict[str, dict[str, Any]]:
-    """Compute the metrics of answers (`Scores`) about rows, by output name. truth: as `read_targets` gives it."""
-    blank = np.zeros(len(labels), np.float32)
-    scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
-    empty = np.array([answer.values is None for answer in answers])
-    metrics = _metrics.score(scores, list(truth[OUTPUT]), labels, empty, answers[0].threshold)
-    return {OUTPUT: {**metrics, "empty": int(empty.sum())}}
 
 
 # ---- training data

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,30 @@ def test_flags_of_labels_for_a_forecaster(
     said = capsys.readouterr()
     assert said.err == f"tidegate: {flag} is for labels, but this model forecasts; leave it out\n"
     assert said.out == ""
+
+
+def test_a_flag_of_several_tasks_says_what_it_is_for_in_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["score", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    own = (
+        "plot the confusions and the calibration, as PNG; of forecasters: plot the last forecast and the truth, as PNG"
+    )
+    assert f"for labels and forecasters: --plot FILE {own}" in shown
+    monkeypatch.setattr(score, "find_task", lambda path, name: tasks.load("tag"))
+    for flag, subject in (("--plot", "labels and forecasters"), ("--by", "labels")):
+        assert cli.main(["score", "m.safetensors", "t.conll", flag, "a.png"]) == 2
+        assert f"{flag} is for {subject}, but this model" in capsys.readouterr().err
+
+
+def test_a_picture_without_matplotlib_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert cli.main(["score", "no.safetensors", "t.csv", "--plot", str(tmp_path / "a.png")]) == 2
+    assert capsys.readouterr().err.startswith("tidegate: --plot: plots need matplotlib, which is not installed; pip")
 
 
 @pytest.mark.parametrize("name", tasks.names())
