@@ -58,15 +58,17 @@ def look_up(layer: Embed, t: Tensors, x: Tensor, how: Run) -> Tensor:
 def sum_bags(layer: Bag, t: Tensors, x: Tensor, how: Run) -> Tensor:
     """Sum the rows of each bag, [N, most]; a bag that several steps have, such as the parts of a word, is summed once.
 
-    In training, the sums get the dropout of embeddings.
+    In training, the sums get the dropout of embeddings. By its equation, a bag takes memory for all rows that it sums.
     """
-    if how.noise is None:
+    if not how.native:
         return run_equation(layer, t, x, how)
     bags, place = unique_rows(x)
     known = bags >= 0
     starts = known.sum(1).cumsum(0) - known.sum(1)
-    sums = torch.nn.functional.embedding_bag(bags[known], t["weight"], starts, mode="sum", sparse=True)
+    sums = torch.nn.functional.embedding_bag(bags[known], t["weight"], starts, mode="sum", sparse=how.noise is not None)
     y = sums.index_select(0, place)
+    if how.noise is None:
+        return y
     return apply_dropout(y, *draw_dropout(y.numel(), how.noise.embed, how.noise.random))
 
 

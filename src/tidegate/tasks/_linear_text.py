@@ -31,6 +31,7 @@ MAX_NGRAMS: Final = 1 << 15  # of words, and of characters
 MAX_NUMBERS: Final = 1 << 22  # of its weights; with many labels, rare n-grams are left out
 MAX_SCALED: Final = 20  # labels; with more, each has too few rows to tell how often it has an n-gram
 SHARE: Final = 0.25  # of the scale that the ratios of a label's counts make
+MAX_ITERATIONS, TOLERANCE = 2000, 0.1
 COST, SCALED_COST = 1.0, 0.3  # of rows on the wrong side of the margin
 
 Floats = npt.NDArray[np.float64]
@@ -219,6 +220,12 @@ def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> 
         ) from error
     from scipy.sparse import diags
 
+    if (
+        not scaled and wanted.shape[1] > 1 and (wanted.sum(1) == 1).all() and wanted.any(0).all()
+    ):  # shares one copy of X
+        machine = LinearSVC(C=COST, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
+        machine.fit(X, wanted.argmax(1))
+        return machine.coef_.T, machine.intercept_
     weights, bias = np.zeros((X.shape[1], wanted.shape[1])), np.full(wanted.shape[1], -1.0)
     sums = np.asarray(X.sum(0)).ravel()
     for k in range(wanted.shape[1]):
@@ -227,7 +234,8 @@ def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> 
             bias[k] = 1.0 if own.all() else -1.0
             continue
         scale = scale_of(np.asarray(X[own].sum(0)).ravel(), sums) if scaled else np.ones(X.shape[1])
-        machine = LinearSVC(C=SCALED_COST if scaled else COST, dual=True, max_iter=2000, tol=0.01, random_state=0)
+        cost = SCALED_COST if scaled else COST
+        machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
         machine.fit(X @ diags(scale) if scaled else X, own)
         weights[:, k], bias[k] = scale * machine.coef_[0], machine.intercept_[0]
     return weights, bias
