@@ -12,14 +12,16 @@ import numpy.typing as npt
 from ..layers import Builder, Source
 from ._calibration import binary_log_loss, fit_logit_scale, log_loss
 from ._holdout import HoldOut
-from ._labels import NO_LABEL, Cells, Targets, multi_targets, single_targets
+from ._labels import NO_LABEL, OUT_OF_SCOPE, Cells, Targets, multi_targets, single_targets
 from ._metrics import micro_f1
+from ._out_of_scope import check_held_out, choose_threshold, measure_auroc, measure_entropies
 from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
 
 if TYPE_CHECKING:
     import torch
 
 OUTPUT = "label"  # the name of a classifier's output
+EXPOSURE = 10.0  # the weight in the loss of a row out of scope, of which there are few
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class SingleLabel(Classification):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        return single_targets(cells, options.label, labels, unseen, remedy, options.conversation is not None)
+        may_lack, outside = options.conversation is not None, options.out_of_scope
+        return single_targets(cells, options.label, labels, unseen, remedy, may_lack, outside)
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
@@ -122,19 +125,39 @@ class SingleLabel(Classification):
         builder.add("softmax")
 
     def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
-        """Compute the cross-entropy with label smoothing."""
+        """Compute the cross-entropy with label smoothing; rows out of scope are to have all labels alike.
+
+        Source of the latter: outlier exposure, Hendrycks et al. 2019 (arXiv:1812.04606).
+        """
         import torch
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, log_softmax
 
         targets, weights = torch.from_numpy(batch.targets[OUTPUT]), torch.from_numpy(self.class_weights)
-        smoothing = self.options.smoothing
-        return cross_entropy(outputs[OUTPUT], targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
+        smoothing, values = self.options.smoothing, outputs[OUTPUT]
+        if self.options.out_of_scope is None:
+            return cross_entropy(values, targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
+        known, outside = targets >= 0, targets == OUT_OF_SCOPE
+        one = cross_entropy(values[known], targets[known], weights, label_smoothing=smoothing, reduction="sum")
+        other = -log_softmax(values[outside], 1).mean(1).sum()
+        total: torch.Tensor = (one + EXPOSURE * other) / (weights[targets[known]].sum() + EXPOSURE * outside.sum())
+        return total
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
-        return measure_labels(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
+        outputs, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
+        if self.options.out_of_scope is None:
+            return measure_labels(outputs, targets)
+        check_held_out(targets, self.options)
+        outside = targets == OUT_OF_SCOPE
+        found = measure_labels(outputs[~outside], targets[~outside])
+        return {**found, "out_of_scope_auroc": measure_auroc(measure_entropies(outputs), outside)} if outside.any() else found
 
     def calibrate(self, predictions: Predictions) -> Calibration:
-        return {OUTPUT: {"factor": fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])}}
+        outputs, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
+        known = targets != OUT_OF_SCOPE
+        found = {"factor": fit_logit_scale(outputs[known], targets[known])}
+        if "reject" in self.outputs[OUTPUT]:
+            found |= choose_threshold(found["factor"] * outputs, targets, self.options.reject)
+        return {OUTPUT: found}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..text_tables import format_count, format_table, join_items
+from ._scope_report import describe_rule, format_doubt
 
 MAX_CONFUSIONS = 10
 FIGURES = (
@@ -28,6 +29,7 @@ def report_fit(document: dict[str, Any], path: str) -> str:
     if refit:
         last = "epoch" if refit == 1 else f"{refit} epochs"
         lines.append(f"measured before the last {last}, which trained on all rows")
+    lines += describe_rule(document)
     return "\n".join([*lines, f"next: tidegate score {path} TEST.csv"])
 
 
@@ -48,7 +50,7 @@ class LabelScores:
             parts.insert(1, join_items([f"warning: {m['warning']}"], width))
         if m.get("confusions"):
             parts.append("most frequent confusions\n" + format_confusions(m["confusions"][:MAX_CONFUSIONS], width))
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, format_doubt(m, width)])
 
 
 def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 Tensors = Mapping[str, "torch.Tensor"]
-Calibration = dict[str, dict[str, float]]  # output name -> what its entry in the model file records
+Calibration = dict[str, dict[str, float]]  # output name -> what was fitted on held-out rows; see `Problem.calibrate`
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,9 @@ class Problem:
     def calibrate(self, predictions: Predictions) -> Calibration:
         """Fit on held-out rows what is recorded as the calibration of outputs. The default: nothing.
 
-        A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer.
+        A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer. Of an
+        output with a rule `reject`, `threshold` is that of the rule, and `lost` and `found` say what it does to
+        held-out rows in scope and out of scope.
         """
         return {}
 

@@ -39,6 +39,7 @@ from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
 from ._options import check_options, option, restore_options
+from ._out_of_scope import FLAG, ScopeOptions, check_has_rows, check_unknown, score_answers, select_in_scope
 from .base import Flag, Question
 
 KIND = "classify"
@@ -57,6 +58,7 @@ UNSEEN = "for labels that training did not have: stop with an error (default), o
 SCORE_FLAGS = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
     Flag("label", "column of labels (default: as in training)", "labels", "COLUMN"),
+    FLAG,
     Flag("unseen", UNSEEN, "labels", choices=("error", "wrong")),
 )
 PREDICTED = (("text", "label", "score"), ("series", "label", "score"))
@@ -66,6 +68,7 @@ report = report_fit
 
 @dataclass(frozen=True)
 class Options(
+    ScopeOptions,
     HoldOutOptions,
     TrainingOptions,
     RecurrenceOptions,
@@ -155,6 +158,7 @@ class Options(
             raise OptionError(f"--conversation is for messages, and input is {self.input!r}; leave one of them out")
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give the text that separates labels, or leave it out")
+        self.check_scope(self.label_separator)
         self.periods()
 
     def pools(self) -> list[str]:
@@ -246,7 +250,8 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
     model = predictor.model
     options, kind = restore_options(Options, model.document["task"]["options"]), reader_of(model)
     kind.check_flags(flags)
-    options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
+    options = replace(options, **{name: flags[name] for name in ("text", "label", "out_of_scope") if name in flags})
+    check_unknown(options.out_of_scope, model.labels)
     columns = kind.columns_of(model)
     try:
         source = kind.read(file, options, columns)
@@ -256,13 +261,17 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
         source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
     kind.check_source(source, model)
     truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
+    if flags.get("out_of_scope") is not None:
+        check_has_rows(truth, source.path, options)
     answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]
     if truth.ndim == 1:
         labelled = np.flatnonzero(truth != _labels.NO_LABEL)
         truth, answers = truth[labelled], [answers[i] for i in labelled]
+    known = select_in_scope(truth, source.path)
     return LabelScores(
         {
-            **evaluate(answers, {OUTPUT: truth}, labels)[OUTPUT],
+            **evaluate([answers[i] for i in known], {OUTPUT: truth[known]}, labels)[OUTPUT],
+            **score_answers(answers, truth),
             "warning": warn_of_training_data(model.document["provenance"], source.sha256),
         }
     )
@@ -300,7 +309,8 @@ def evaluate(answers: Sequence[Any], truth: Mapping[str, Targets], labels: list[
     blank = np.zeros(len(labels), np.float32)
     scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
     empty = np.array([answer.values is None for answer in answers])
-    metrics = _metrics.score(scores, list(truth[OUTPUT]), labels, empty, answers[0].threshold)
+    rejected = np.array([answer.values is not None and answer.label is None for answer in answers])
+    metrics = _metrics.score(scores, list(truth[OUTPUT]), labels, empty, answers[0].threshold, rejected)
     return {OUTPUT: {**metrics, "empty": int(empty.sum())}}
 
 
@@ -318,6 +328,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     y, labels = read_targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
+    check_has_rows(y, source.path, options)
     summaries = [summary(source, options, y)]
     if valid is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
@@ -330,7 +341,8 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
     layers, graphs = add_layers(made, vector, output, len(labels))
-    outputs, graph = {OUTPUT: make_entry(labels, layers[-1].ends_in)}, next(reversed(graphs), GRAPH)
+    entry, graph = make_entry(labels, layers[-1].ends_in), next(reversed(graphs), GRAPH)
+    outputs = {OUTPUT: {**entry, **options.make_reject()}}
     if graphs:
         outputs[OUTPUT]["from"] = f"{graph}.{len(layers) - 1}"
     if vector:

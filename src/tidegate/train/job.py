@@ -27,6 +27,7 @@ from ..model import Model
 from ..nn import make_network
 from ..nn.native import target_name
 from ..runtime.threads import resolve_threads
+from ..tasks._calibration import record_calibration
 from ..tasks._options import make_options
 from ..tasks.base import Calibration, Problem, calibrate_outputs
 from ..verify.check import attach
@@ -197,7 +198,7 @@ class TrainingJob:
             {n: a for n, a in weights.items() if n not in problem.loss_tensors},
         )
         outputs = {
-            name: {**entry, "calibration": calibration[name]} if name in calibration else entry
+            name: record_calibration(entry, calibration[name]) if name in calibration else entry
             for name, entry in problem.outputs.items()
         }
         kind, options = self.task_module.KIND, self.options_to_json()
