@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import torch
 
 OUTPUT = "label"  # the name of a classifier's output
-EXPOSURE = 10.0  # the weight in the loss of a row out of scope, of which there are few
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,13 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Problem):
-    """Rows with labels; a subclass for each kind of output. class_weights: of each class in the loss, float32."""
+    """Rows with labels; a subclass for each kind of output.
+
+    class_weights: of each class in the loss, float32. exposure: the weight of a row out of scope.
+    """
 
     class_weights: npt.NDArray[np.float32]
+    exposure: float = 1.0
     metric: str = ""
 
     @classmethod
@@ -136,10 +139,10 @@ class SingleLabel(Classification):
         smoothing, values = self.options.smoothing, outputs[OUTPUT]
         if self.options.out_of_scope is None:
             return cross_entropy(values, targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
-        known, outside = targets >= 0, targets == OUT_OF_SCOPE
+        known, outside, weight = targets >= 0, targets == OUT_OF_SCOPE, self.exposure
         one = cross_entropy(values[known], targets[known], weights, label_smoothing=smoothing, reduction="sum")
         other = -log_softmax(values[outside], 1).mean(1).sum()
-        total: torch.Tensor = (one + EXPOSURE * other) / (weights[targets[known]].sum() + EXPOSURE * outside.sum())
+        total: torch.Tensor = (one + weight * other) / (weights[targets[known]].sum() + weight * outside.sum())
         return total
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
@@ -149,7 +152,8 @@ class SingleLabel(Classification):
         check_held_out(targets, self.options)
         outside = targets == OUT_OF_SCOPE
         found = measure_labels(outputs[~outside], targets[~outside])
-        return {**found, "out_of_scope_auroc": measure_auroc(measure_entropies(outputs), outside)} if outside.any() else found
+        auroc = {"out_of_scope_auroc": measure_auroc(measure_entropies(outputs), outside)} if outside.any() else {}
+        return {**found, **auroc}
 
     def calibrate(self, predictions: Predictions) -> Calibration:
         outputs, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]

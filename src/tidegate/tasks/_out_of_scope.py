@@ -6,7 +6,7 @@ Everything here is about *doubt*: a number for each row, of which more is more l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from ._options import option
 from .base import Flag, Indices
 
 COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.5)
+MAX_EXPOSURE: Final = 100.0
 JOINT: Final = "joint_probability"  # what doubt is measured by where a row may have several labels
 LOST: Final = 0.05  # the share of rows in scope at which the recall of rows out of scope is compared
 
@@ -73,13 +74,26 @@ class ScopeOptions:
         return {"reject": {"score": ENTROPY, "threshold": 0.0}} if has_rule else {}
 
 
-def check_has_rows(targets: Targets, place: str, options: Any) -> None:
+def check_rows(targets: Targets, place: str, options: Any) -> None:
     """Raise DataError if no row is out of scope although the options say what stands for that."""
     if options.out_of_scope is not None and not (targets == OUT_OF_SCOPE).any():
         raise DataError(
             f"{place}: no row has the label {options.out_of_scope!r} in column {options.label!r}, which --out-of-scope "
             "names; name what stands there for rows out of scope, or leave --out-of-scope out"
         )
+
+
+def check_scored(targets: Targets, place: str, options: Any, flags: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """Raise OptionError if what stands for rows out of scope is a label of the model; DataError if the flag of `score`
+    says what stands for them and no row is one.
+    """
+    if options.out_of_scope in labels:
+        raise OptionError(
+            f"out_of_scope is {options.out_of_scope!r}, which is one of the model's labels; name what stands in the "
+            "column of labels for rows that have none of them"
+        )
+    if flags.get("out_of_scope") is not None:
+        check_rows(targets, place, options)
 
 
 def check_held_out(targets: Targets, options: Any) -> None:
@@ -89,6 +103,20 @@ def check_held_out(targets: Targets, options: Any) -> None:
             f"no row with the label {options.out_of_scope!r} is held out, so no threshold can be chosen by such rows; "
             "add some, or say with --reject which share of the rows in scope may lose their label"
         )
+
+
+def weigh_exposure(targets: Targets) -> float:
+    """Return the weight in the loss of a training row out of scope, so that together they count half as much as the
+    rows in scope.
+
+    A single row counts at most as much as `MAX_EXPOSURE` others. targets: of the training rows. Source: outlier
+    exposure, Hendrycks et al. 2019 (arXiv:1812.04606), section 4.
+
+    >>> weigh_exposure(np.array([0, 1, 0, 1, OUT_OF_SCOPE])), weigh_exposure(np.array([0, 1]))
+    (2.0, 1.0)
+    """
+    outside, known = int((targets == OUT_OF_SCOPE).sum()), int((targets >= 0).sum())
+    return min(0.5 * known / outside, MAX_EXPOSURE) if outside and targets.ndim == 1 else 1.0
 
 
 def choose_threshold(
@@ -289,12 +317,3 @@ def select_in_scope(truth: Targets, place: str) -> Indices:
     if not len(known):
         raise DataError(f"{place}: every row is out of scope; give rows with the labels of the model as well")
     return known
-
-
-def check_unknown(name: str | None, labels: Sequence[str]) -> None:
-    """Raise OptionError if what stands for rows out of scope is a label of the model."""
-    if name in labels:
-        raise OptionError(
-            f"out_of_scope is {name!r}, which is one of the model's labels; name what stands in the column of labels "
-            "for rows that have none of them"
-        )

@@ -39,7 +39,7 @@ from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit, warn_of_training_data
 from ._labels import Targets
 from ._options import check_options, option, restore_options
-from ._out_of_scope import FLAG, ScopeOptions, check_has_rows, check_unknown, score_answers, select_in_scope
+from ._out_of_scope import FLAG, ScopeOptions, check_rows, check_scored, score_answers, select_in_scope, weigh_exposure
 from .base import Flag, Question
 
 KIND = "classify"
@@ -251,7 +251,6 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
     options, kind = restore_options(Options, model.document["task"]["options"]), reader_of(model)
     kind.check_flags(flags)
     options = replace(options, **{name: flags[name] for name in ("text", "label", "out_of_scope") if name in flags})
-    check_unknown(options.out_of_scope, model.labels)
     columns = kind.columns_of(model)
     try:
         source = kind.read(file, options, columns)
@@ -261,8 +260,7 @@ def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> LabelScores:
         source = kind.read(file, replace(options, group=None), columns)  # scoring needs no groups
     kind.check_source(source, model)
     truth, labels = read_targets(source, options, model.labels, flags.get("unseen", "error"))
-    if flags.get("out_of_scope") is not None:
-        check_has_rows(truth, source.path, options)
+    check_scored(truth, source.path, options, flags, labels)
     answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]
     if truth.ndim == 1:
         labelled = np.flatnonzero(truth != _labels.NO_LABEL)
@@ -295,7 +293,8 @@ def ask(predictor: Any, question: Question, flags: Mapping[str, Any]) -> tuple[L
     names, answers = kind.answer(predictor, question, options)
     made = [LabelPrediction(kind.KIND, name, label_of(one), top) for name, one in zip(names, answers, strict=True)]
     separator = options.label_separator or SEPARATOR
-    several = LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
+    most, may_lack = min(top or 1, len(model.labels)), "reject" in model.outputs[OUTPUT].to_json()
+    several = LabelPredictions(made, kind.KIND, most, model.multi_label, separator, may_lack)
     return several, answers
 
 
@@ -328,7 +327,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     y, labels = read_targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
-    check_has_rows(y, source.path, options)
+    check_rows(y, source.path, options)
     summaries = [summary(source, options, y)]
     if valid is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
@@ -365,6 +364,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
         groups=made.groups,
         provenance=made.provenance,
         class_weights=_labels.class_weights(made.train_targets, len(labels), options.class_weights == "balanced"),
+        exposure=weigh_exposure(made.train_targets),
     )
 
 
