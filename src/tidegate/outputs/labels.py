@@ -49,8 +49,10 @@ class LabelsOutput(Output):
         return [] if self.reject is None else [("no label", f"where {self.reject.describe()}")]
 
     def describe_numbers(self) -> str:
-        scores = "their softmax gives the probabilities; " if self.from_logits else ""
-        return "" if self.reject is None else f"{scores}an input is out of scope where {self.reject.describe()}"
+        if self.reject is None:
+            return ""
+        numbers = "logits, whose softmax gives the probabilities" if self.from_logits else "the probabilities"
+        return f"{numbers} of the labels; an input has none of them where {self.reject.describe()}"
 
     def convert(self, values: Floats, scaling: Any = None) -> Floats:
         own = self.select(values)

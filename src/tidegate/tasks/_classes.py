@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..layers import Builder, Source
 from ._calibration import binary_log_loss, fit_logit_scale, log_loss
 from ._holdout import HoldOut
-from ._labels import NO_LABEL, OUT_OF_SCOPE, Cells, Targets, multi_targets, single_targets
+from ._labels import NO_LABEL, OUT_OF_SCOPE, REMEDY, Cells, Targets, multi_targets, single_targets
 from ._metrics import micro_f1
 from ._out_of_scope import check_held_out, choose_threshold, measure_auroc, measure_entropies
 from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
@@ -20,6 +20,7 @@ from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predicti
 if TYPE_CHECKING:
     import torch
 
+SINGLE_REMEDY = f"{REMEDY}, or as out of scope with --out-of-scope"
 OUTPUT = "label"  # the name of a classifier's output
 
 
@@ -65,7 +66,10 @@ class Classification(Problem):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        """Turn the label cells of rows into targets, and return them with the labels; see `_labels`."""
+        """Turn the label cells of rows into targets, and return them with the labels; see `_labels`.
+
+        remedy: the advice at the end of the error about a label that is not known; "": how `score` can take it.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -120,7 +124,7 @@ class SingleLabel(Classification):
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
         may_lack, outside = options.conversation is not None, options.out_of_scope
-        return single_targets(cells, options.label, labels, unseen, remedy, may_lack, outside)
+        return single_targets(cells, options.label, labels, unseen, remedy or SINGLE_REMEDY, may_lack, outside)
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
@@ -158,7 +162,7 @@ class SingleLabel(Classification):
     def calibrate(self, predictions: Predictions) -> Calibration:
         outputs, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
         known = targets != OUT_OF_SCOPE
-        found = {"factor": fit_logit_scale(outputs[known], targets[known])}
+        found = {"factor": fit_logit_scale(outputs[known], targets[known]) if known.any() else 1.0}
         if "reject" in self.outputs[OUTPUT]:
             found |= choose_threshold(found["factor"] * outputs, targets, self.options.reject)
         return {OUTPUT: found}
@@ -174,7 +178,7 @@ class MultiLabel(Classification):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy)
+        return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy or REMEDY)
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:

@@ -97,7 +97,14 @@ def check_scored(targets: Targets, place: str, options: Any, flags: Mapping[str,
 
 
 def check_held_out(targets: Targets, options: Any) -> None:
-    """Raise DataError if a threshold is to be chosen by held-out rows out of scope, and there are none."""
+    """Raise DataError if no held-out row is in scope, or if a threshold is to be chosen by held-out rows out of scope,
+    and there are none.
+    """
+    if not (targets != OUT_OF_SCOPE).any():
+        raise DataError(
+            f"every row that is held out has the label {options.out_of_scope!r}, so nothing can be measured; add rows "
+            "in scope that differ, or give rows that judge the model with --valid"
+        )
     if options.out_of_scope is not None and options.reject is None and not (targets == OUT_OF_SCOPE).any():
         raise DataError(
             f"no row with the label {options.out_of_scope!r} is held out, so no threshold can be chosen by such rows; "

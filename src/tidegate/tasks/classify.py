@@ -219,14 +219,14 @@ def read_targets(
     options: Options,
     labels: list[str] | None = None,
     unseen: str = "error",
-    remedy: str = _labels.REMEDY,
+    remedy: str = "",
 ) -> tuple[Targets, list[str]]:
     """Return the index of each row's label, int64 [n], or which labels each row has, float32 [n, labels]; and the
     labels.
 
     labels: those of a model (None: those of the source, sorted). unseen: how a label that is not among them is treated:
-    'error', or 'wrong' (target -1, or a further column). remedy: the advice at the end of the error. Raises DataError
-    with file and line.
+    'error', or 'wrong' (target -1, or a further column). remedy: the advice at the end of the error; "":
+    what `score` can do. Raises DataError with file and line.
     """
     cells = find_input(source, options).label_cells(source, options)
     return find_output(options).read_targets(cells, options, labels, unseen, remedy)
