@@ -2,7 +2,9 @@
 
 Columns have the names of those in training, unless you give --text or --label.
 Predictions are made by the native engine, as in use. If rows can have several
-labels, those are predicted whose probability reaches the model's threshold.
+labels, those are predicted whose probability reaches the model's threshold. A
+row that gets no label, because the model is in too much doubt, counts as wrong.
+Rows out of scope (--out-of-scope) have figures of their own.
 
 A forecaster is back-tested: at each step it forecasts from the steps up to
 there, and is compared to seasonal naive and ridge regression. If the file
@@ -23,6 +25,7 @@ from ._parser import FilePath, Parser
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
   tidegate score intent.safetensors test.csv --label gold --unseen wrong
+  tidegate score intent.safetensors test.csv --out-of-scope other
   tidegate score intent.safetensors test.csv --json
   tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 

@@ -51,6 +51,7 @@ EXAMPLES = """\
   tidegate fit classify talks.csv --conversation talk --turn turn \\
       --speaker who --out act.safetensors
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
+  tidegate fit classify train.csv --out m.safetensors --out-of-scope other
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
 FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
