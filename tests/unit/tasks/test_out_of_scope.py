@@ -181,6 +181,7 @@ def test_a_file_has_the_rule_and_every_answer_follows_it(files: Path) -> None:
     assert outside.reason == rule.reason(outside.values)
     assert outside.reason.startswith("out of scope: the entropy of the probabilities is ")
     assert predictor.predict_labels(texts) == [[], ["money"]]
+    assert predictor.classify(texts) == [None, "money"]
     stream, pool = predictor.stream(), predictor.pool()
     for text, whole in zip(texts, (outside, inside), strict=True):
         for cut in (text.split(" please ", 1), list(text)):
@@ -300,6 +301,8 @@ def test_messages_in_conversations_may_be_out_of_scope(tmp_path: Path) -> None:
     assert (m["rows"], m["out_of_scope"]["rows"]) == (90, 30)
     predictor = tidegate.load(tmp_path / "m.safetensors")
     whole = predictor.answers([["the bank bill pay", "moon soup tree"]])[0]
+    labels = [one.label for one in whole]
+    assert predictor.classify([["the bank bill pay", "moon soup tree"]]) == [labels]
     stream = predictor.stream()
     said = [stream.push("the bank bill pay", end=True), stream.push("moon soup tree", end=True)]
     assert [one.as_dict() for one in said] == [one.as_dict() for one in whole]
