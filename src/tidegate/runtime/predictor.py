@@ -217,7 +217,8 @@ class Predictor:
     ) -> list[Any]:
         """Return the label of each whole input: the one with the largest output. Arguments are those of `predict`.
 
-        It is None for an input that is out of scope, as the file says; `answers` has the reason. Of a conversation, there is a list with the label of each message.
+        It is None for an input that is out of scope, as the file says; `answers` has the reason. Of a conversation,
+        there is a list with the label of each message.
 
         Raises DataError as `predict`; OptionError for a model without labels, or with several labels per input.
         """
@@ -233,8 +234,8 @@ class Predictor:
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
     ) -> list[Any]:
-        """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label; none for
-        an input that is out of scope.
+        """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label; none
+        for an input that is out of scope.
 
         Of a conversation, there is a list with the labels of each message.
 
