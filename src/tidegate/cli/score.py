@@ -2,7 +2,9 @@
 
 Columns have the names of those in training, unless you give --text or --label.
 Predictions are made by the native engine, as in use. If rows can have several
-labels, those are predicted whose probability reaches the model's threshold.
+labels, those are predicted whose probability reaches the model's threshold. A
+row that gets no label, because the model is in too much doubt, counts as wrong.
+Rows out of scope (--out-of-scope) have figures of their own.
 
 Figures of labels have 95 % intervals, and a line and a table say whether
 probabilities hold: docs/score.md. --by scores the rows with each value of a
@@ -28,6 +30,7 @@ EXAMPLES = """\
   tidegate score intent.safetensors test.csv
   tidegate score intent.safetensors test.csv --label gold --unseen wrong
   tidegate score intent.safetensors test.csv --by source --plot intent.png
+  tidegate score intent.safetensors test.csv --out-of-scope other
   tidegate score intent.safetensors test.csv --json
   tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 

@@ -29,11 +29,12 @@ those with a score of at least 0.5. A forecaster gives "forecast", the median of
 each step ahead by column, and "quantiles". A tagger gives "tags" and "scores".
 A model without labels gives "values", and one with several outputs an object
 for each. Until the first result is possible these are null, and "reason" says
-why. If the model looks n steps ahead, a result is about the step n before the
-last one, whose number is "step"; those of the last steps come with "end". If it
-reads whole messages, as with --direction both, the one result of a message
-comes with "end"; a tagger's then has the tags of all words. Every result is
-flushed at once.
+why. A label is also null, with a reason, where the model has a threshold and is
+in more doubt. If the model looks n steps ahead, a result is about the step n
+before the last one, whose number is "step"; those of the last steps come with
+"end". If it reads whole messages, as with --direction both, the one result of a
+message comes with "end"; a tagger's then has the tags of all words. Every
+result is flushed at once.
 """
 
 from __future__ import annotations

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..outputs import Reject
 from ..tasks import classify
+from ..tasks._classes import OUTPUT
 from ..tasks.classify import Options
 from . import samples
 from .base import TidegateEstimator, fit_predictor, raise_value_errors
@@ -44,8 +47,12 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
     conversation; `turns` [n], numbers that put the messages of a conversation in order; and `speakers` [n], if it
     matters who speaks. Rows may stand in any order, and answers come in the same one.
 
-    After fit: `classes_`; `predictor_` and `model_`, to stream, verify and export like any other model;
-    `n_features_in_` and `feature_names_in_` if X was a table.
+    With `out_of_scope`, the label in y of rows that have none of the classes, or with `reject`, a share of rows, a row
+    may get no class: `predict` then gives it what stands in y for such rows, or None where nothing does. The reason is
+    in `predictor_.answers`.
+
+    After fit: `classes_`, without `out_of_scope`; `predictor_` and `model_`, to stream, verify and export like any
+    other model; `n_features_in_` and `feature_names_in_` if X was a table.
 
     >>> X = [[0.0, 0.1, 0.0], [0.1, 0.0, 0.1], [1.0, 0.9, 1.0], [0.9, 1.0, 0.9]] * 5
     >>> Classifier(hidden=8, epochs=20).fit(X, [False, False, True, True] * 5).predict([[0.0, 0.0, 0.1]])
@@ -53,6 +60,7 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
     """
 
     classes_: npt.NDArray[Any]
+    _outside: Any
 
     def fit(
         self,
@@ -79,7 +87,7 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
             source, columns, classes = make_labelled_source(self, X, y, groups, places)
             options = make_options(self, Options, **columns)
             self.predictor_ = fit_predictor(self, classify.KIND, options, source)
-            self.classes_ = classes
+            self.classes_, self._outside = split_classes(classes, options.out_of_scope)
         return self
 
     def predict_proba(
@@ -92,14 +100,19 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
         """
         check_is_fitted(self)
         with raise_value_errors():
-            if has_conversations(self, places := Places(conversations, turns, speakers)):
-                answers = ask_conversations(self, self.predictor_.answers, samples.to_messages(self, X), places)
-                outputs = np.stack([require_values(row, answer) for row, answer in enumerate(answers)])
-            else:
-                outputs = self.predictor_.predict(samples.to_samples(self, X))
-        outputs = outputs.astype(np.float64)
+            return self._order(self._ask(X, Places(conversations, turns, speakers)))
+
+    def _ask(self, X: Any, places: Places) -> npt.NDArray[np.float32]:
+        """Return the scores of the model's labels for each row, [n, labels]."""
+        if not has_conversations(self, places):
+            return np.asarray(self.predictor_.predict(samples.to_samples(self, X)))
+        answers = ask_conversations(self, self.predictor_.answers, samples.to_messages(self, X), places)
+        return np.stack([require_values(row, answer) for row, answer in enumerate(answers)])
+
+    def _order(self, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the probabilities of `classes_` from the scores of the model's labels."""
         labels = self.predictor_.labels or []
-        ordered = outputs[:, [labels.index(name) for name in samples.format_classes(self.classes_)]]
+        ordered = scores.astype(np.float64)[:, [labels.index(name) for name in samples.format_classes(self.classes_)]]
         return np.asarray(ordered / ordered.sum(1, keepdims=True))
 
     def predict(
@@ -107,10 +120,21 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
     ) -> npt.NDArray[Any]:
         """Return the most probable class of each row, [n], of the same type as y in `fit`.
 
-        conversations, turns, speakers: as in `fit`, if it was given them. Raises as `fit`.
+        A row without a class has what stands for that in y; without `out_of_scope` it has None, and the array is one of
+        objects. conversations, turns, speakers: as in `fit`, if it was given them. Raises as `fit`.
         """
-        best = self.predict_proba(X, conversations=conversations, turns=turns, speakers=speakers).argmax(1)
-        return np.asarray(self.classes_[best])
+        check_is_fitted(self)
+        with raise_value_errors():
+            scores = self._ask(X, Places(conversations, turns, speakers))
+        found = np.asarray(self.classes_[self._order(scores).argmax(1)])
+        rule = self.model_.outputs[OUTPUT].to_json().get("reject")
+        if rule is None:
+            return found
+        rejected = np.array([bool(Reject(**rule).reason(row)) for row in scores])
+        if self._outside is None:
+            found = found.astype(object)
+        found[rejected] = self._outside
+        return found
 
     def score(
         self,
@@ -124,7 +148,8 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
     ) -> float:
         """Return the accuracy. Of messages in conversations, those without a label do not count.
 
-        sample_weight: of each row, [n]. Other arguments, and what it raises: as `fit`.
+        A row without a class is right where y has what stands for that, and wrong otherwise. sample_weight: of each
+        row, [n]. Other arguments, and what it raises: as `fit`.
         """
         found = self.predict(X, conversations=conversations, turns=turns, speakers=speakers)
         if conversations is not None:
@@ -132,6 +157,10 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
                 y, has_label = samples.to_optional_labels(self, found, y)
             found = found[has_label]
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[has_label]
+        if found.dtype == object and None in found:  # which no metric compares
+            check_consistent_length(found, y)
+            right = np.array([a == b for a, b in zip(found, column_or_1d(y), strict=True)])
+            return float(np.average(right, weights=sample_weight))
         return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
@@ -139,3 +168,15 @@ class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignor
         tags.input_tags.three_d_array = tags.input_tags.string = True
         tags.input_tags.allow_nan = self.missing != "error"
         return tags
+
+
+def split_classes(classes: npt.NDArray[Any], name: str | None) -> tuple[npt.NDArray[Any], Any]:
+    """Return the classes that y has besides the one of this name, which stands for none of them, and that one.
+
+    Without a name it is None.
+
+    >>> split_classes(np.array(["a", "b", "other"]), "other")
+    (array(['a', 'b'], dtype='<U5'), np.str_('other'))
+    """
+    is_outside = np.array([one == name for one in samples.format_classes(classes)])
+    return classes[~is_outside], classes[is_outside][0] if is_outside.any() else None

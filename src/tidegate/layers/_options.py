@@ -8,6 +8,7 @@ from ..errors import OptionError
 
 MAX_WIDTH = 1 << 20
 MAX_ROWS = 1 << 26
+MAX_IDS = 512  # of a bag in a step
 LARGEST_FLOAT = 3.4028234663852886e38
 COMMON_KEYS = {"tensors", "sources", "add"}
 

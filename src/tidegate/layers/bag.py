@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from ..errors import OptionError
-from ..limits import MAX_IDS
 from . import _options as options
 from ._layer import Layer, Use
 
@@ -33,8 +32,10 @@ class Bag(Layer):
         rows = options.check_size(node, "rows", options.MAX_ROWS)
         if width is not None:
             raise OptionError(f"bag takes token ids; its input is {width} numbers")
-        if (most := options.check_size(node, "most", MAX_IDS)) < 2:
-            raise OptionError(f"most is {most}; expected an integer of 2 to {MAX_IDS}, as embed takes single ids")
+        if (most := options.check_size(node, "most", options.MAX_IDS)) < 2:
+            raise OptionError(
+                f"most is {most}; expected an integer of 2 to {options.MAX_IDS}, as embed takes single ids"
+            )
         return cls(rows=rows, size=options.check_size(node, "size"), most=most, **common)
 
     @property

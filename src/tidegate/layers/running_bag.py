@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
-from ..limits import MAX_IDS
 from . import _options as options
 from ._layer import Layer, States, Use
 
@@ -42,8 +41,8 @@ class RunningBag(Layer):
         rows = options.check_size(node, "rows", options.MAX_ROWS)
         if width is not None:
             raise OptionError(f"running_bag takes token ids; its input is {width} numbers")
-        if (most := options.check_size(node, "most", MAX_IDS)) < 2:
-            raise OptionError(f"most is {most}; expected an integer of 2 to {MAX_IDS}")
+        if (most := options.check_size(node, "most", options.MAX_IDS)) < 2:
+            raise OptionError(f"most is {most}; expected an integer of 2 to {options.MAX_IDS}")
         return cls(rows=rows, size=options.check_size(node, "size"), most=most, **common)
 
     @property

@@ -11,6 +11,7 @@ from ..errors import ModelFileError
 from ..expect import check_object
 from ..strictjson import show
 from ._label_names import GIVEN
+from ._reject import Reject as Reject
 from ._scores import THRESHOLD as THRESHOLD
 from ._scores import Scores as Scores
 from .base import Answer as Answer

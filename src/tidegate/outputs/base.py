@@ -43,7 +43,7 @@ class Context(NamedTuple):
 class Answer(ABC):
     """What a model says after a step, or the reason why it says nothing.
 
-    values: the numbers, or None. reason: why values is None, else "".
+    values: the numbers, or None. reason: why values is None, or why nothing is said in spite of them; else "".
     """
 
     __slots__ = ("_step",)
@@ -71,7 +71,7 @@ class Answer(ABC):
     @property
     @abstractmethod
     def reason(self) -> str:
-        """Why there are no values; "" if there are."""
+        """Why there are no values, or why nothing is said in spite of them; "" otherwise."""
 
     @abstractmethod
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Answers(Answer):
 
     @property
     def reason(self) -> str:
-        """The first reason why an answer has no values; "" if all have."""
+        """The first reason of an answer that says nothing; "" if all say something."""
         return next((answer.reason for answer in self._answers.values() if answer.reason), "")
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:

@@ -217,7 +217,8 @@ class Predictor:
     ) -> list[Any]:
         """Return the label of each whole input: the one with the largest output. Arguments are those of `predict`.
 
-        Of a conversation, there is a list with the label of each message.
+        It is None for an input that is out of scope, as the file says; `answers` has the reason. Of a conversation,
+        there is a list with the label of each message.
 
         Raises DataError as `predict`; OptionError for a model without labels, or with several labels per input.
         """
@@ -233,7 +234,8 @@ class Predictor:
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
     ) -> list[Any]:
-        """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label.
+        """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label; none
+        for an input that is out of scope.
 
         Of a conversation, there is a list with the labels of each message.
 
@@ -326,11 +328,13 @@ class Predictor:
 
 
 def take_first(labels: list[Any]) -> Any:
-    """Return the first of some labels, or of those of each message.
+    """Return the first of some labels, None if there is none, or those of each message.
 
-    >>> take_first(["card"]), take_first([["card"], ["balance"]])
-    ('card', ['card', 'balance'])
+    >>> take_first(["card"]), take_first([["card"], []]), take_first([])
+    ('card', ['card', None], None)
     """
+    if not labels:
+        return None
     return [take_first(one) for one in labels] if isinstance(labels[0], list) else labels[0]
 
 

@@ -32,7 +32,8 @@ class AnsweredRows:
     probabilities: float [n, labels], any numbers for a row without an answer. truth: int64 [n], -1 for a label that the
     model does not know; or of rows with any number of labels bool [n, m], where columns from `labels` on are of labels
     that it does not know. labels: of the model. empty: bool [n], the rows without an answer. threshold: the probability
-    from which on a label is predicted, where a row may have several.
+    from which on a label is predicted, where a row may have several. rejected: bool [n], the rows whose label is not
+    given although they have probabilities; None: there are none.
 
     >>> rows = AnsweredRows(np.array([[.9, .1], [.4, .6]]), np.array([0, 0]), ["no", "yes"], np.zeros(2, bool), 0.5)
     >>> rows.predicted.tolist(), rows.measure()["accuracy"]
@@ -44,6 +45,7 @@ class AnsweredRows:
     labels: Sequence[str]
     empty: npt.NDArray[np.bool_]
     threshold: float
+    rejected: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -57,16 +59,18 @@ class AnsweredRows:
     def predicted(self) -> npt.NDArray[Any]:
         """The predicted label of each row, int64 [n], `len(labels)` without an answer; or of several bool [n, m]."""
         if not self.several:
-            return np.where(self.empty, len(self.labels), self.probabilities.argmax(1))
+            without = self.empty if self.rejected is None else self.empty | self.rejected
+            return np.where(without, len(self.labels), self.probabilities.argmax(1))
         return _metrics.predict_labels(self.probabilities, self.truth.shape, self.empty, self.threshold)
 
     def select(self, rows: Indices) -> AnsweredRows:
         """Return some of the rows."""
-        return replace(self, probabilities=self.probabilities[rows], truth=self.truth[rows], empty=self.empty[rows])
+        own = {name: getattr(self, name)[rows] for name in ("probabilities", "truth", "empty")}
+        return replace(self, **own, rejected=None if self.rejected is None else self.rejected[rows])
 
     def measure(self) -> dict[str, Any]:
         """Compute the metrics; see `_metrics.score`."""
-        return _metrics.score(self.probabilities, self.truth, self.labels, self.empty, self.threshold)
+        return _metrics.score(self.probabilities, self.truth, self.labels, self.empty, self.threshold, self.rejected)
 
     def decide(self) -> Decisions:
         """Return the decisions of the rows that have an answer, with their probabilities.

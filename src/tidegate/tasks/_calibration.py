@@ -1,15 +1,16 @@
-"""Calibration of a classifier: one factor on its logits, fitted on held-out rows."""
+"""Calibration of a classifier: one factor on its logits, fitted on held-out rows; how calibrations are recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 MIN_SCALE, MAX_SCALE = 0.25, 4.0
 MAX_BRANCH, LEAST_SHARE = 16.0, 1e-3
+OF_REJECT: Final = ("threshold", "lost", "found")  # what is found of a rule `reject`
 PRIOR_ROWS = 10  # the factor 1 counts as much as this many rows, so that a handful of rows cannot claim certainty
 
 
@@ -87,3 +88,16 @@ def fit_logit_scale(
             b = low + golden * (high - low)
             at_b = objective(b)
     return float(np.exp((low + high) / 2))
+
+
+def record_calibration(entry: dict[str, Any], found: Mapping[str, float]) -> dict[str, Any]:
+    """Return the entry of an output with what its calibration found.
+
+    >>> entry = {"reject": {"score": "entropy", "threshold": 0.0}}
+    >>> record_calibration(entry, {"factor": 1.5, "threshold": 0.25, "lost": 0.05})
+    {'reject': {'score': 'entropy', 'threshold': 0.25}, 'calibration': {'factor': 1.5}}
+    """
+    if "reject" not in entry:
+        return {**entry, "calibration": dict(found)}
+    factors = {name: value for name, value in found.items() if name not in OF_REJECT}
+    return {**entry, "reject": {**entry["reject"], "threshold": found["threshold"]}, "calibration": factors}

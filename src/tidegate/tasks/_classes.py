@@ -12,14 +12,16 @@ import numpy.typing as npt
 from ..layers import INPUT, Builder, Source
 from ._calibration import binary_log_losses, fit_logit_scale, log_losses, weigh_branch
 from ._holdout import HoldOut
-from ._labels import NO_LABEL, Cells, Targets, multi_targets, single_targets
+from ._labels import NO_LABEL, OUT_OF_SCOPE, REMEDY, Cells, Targets, multi_targets, single_targets
 from ._linear_text import LinearText, TextCounts
 from ._metrics import micro_f1
+from ._out_of_scope import check_held_out, choose_threshold, measure_auroc, measure_entropies
 from .base import Array, Batch, Branch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
 
 if TYPE_CHECKING:
     import torch
 
+SINGLE_REMEDY = f"{REMEDY}, or as out of scope with --out-of-scope"
 OUTPUT = "label"  # the name of a classifier's output
 
 
@@ -55,11 +57,12 @@ class Prepared:
 class Classification(Problem):
     """Rows with labels; a subclass for each kind of output.
 
-    class_weights: of each class in the loss, float32. texts: the n-grams of all rows, for a linear model beside the
-    network; None: there is none.
+    class_weights: of each class in the loss, float32. exposure: the weight of a row out of scope. texts: the n-grams of
+    all rows, for a linear model beside the network; None: there is none.
     """
 
     class_weights: npt.NDArray[np.float32]
+    exposure: float = 1.0
     metric: str = ""
     texts: TextCounts | None = None
 
@@ -67,7 +70,10 @@ class Classification(Problem):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        """Turn the label cells of rows into targets, and return them with the labels; see `_labels`."""
+        """Turn the label cells of rows into targets, and return them with the labels; see `_labels`.
+
+        remedy: the advice at the end of the error about a label that is not known; "": how `score` can take it.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -152,7 +158,8 @@ class SingleLabel(Classification):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        return single_targets(cells, options.label, labels, unseen, remedy, options.conversation is not None)
+        may_lack, outside = options.conversation is not None, options.out_of_scope
+        return single_targets(cells, options.label, labels, unseen, remedy or SINGLE_REMEDY, may_lack, outside)
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
@@ -160,19 +167,43 @@ class SingleLabel(Classification):
         builder.add("softmax")
 
     def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
-        """Compute the cross-entropy with label smoothing."""
+        """Compute the cross-entropy with label smoothing; rows out of scope are to have all labels alike.
+
+        Source of the latter: outlier exposure, Hendrycks et al. 2019 (arXiv:1812.04606).
+        """
         import torch
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, log_softmax
 
         targets, weights = torch.from_numpy(batch.targets[OUTPUT]), torch.from_numpy(self.class_weights)
-        smoothing = self.options.smoothing
-        return cross_entropy(outputs[OUTPUT], targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
+        smoothing, values = self.options.smoothing, outputs[OUTPUT]
+        if self.options.out_of_scope is None:
+            return cross_entropy(values, targets, weights, ignore_index=NO_LABEL, label_smoothing=smoothing)
+        known, outside, weight = targets >= 0, targets == OUT_OF_SCOPE, self.exposure
+        one = cross_entropy(values[known], targets[known], weights, label_smoothing=smoothing, reduction="sum")
+        other = -log_softmax(values[outside], 1).mean(1).sum()
+        total: torch.Tensor = (one + weight * other) / (weights[targets[known]].sum() + weight * outside.sum())
+        return total
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
-        return measure_labels(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
+        outputs, targets = predictions.outputs[OUTPUT], predictions.targets[OUTPUT]
+        if self.options.out_of_scope is None:
+            return measure_labels(outputs, targets)
+        check_held_out(targets, self.options)
+        outside = targets == OUT_OF_SCOPE
+        found = measure_labels(outputs[~outside], targets[~outside])
+        auroc = {"out_of_scope_auroc": measure_auroc(measure_entropies(outputs), outside)} if outside.any() else {}
+        return {**found, **auroc}
 
     def losses(self, logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         return log_losses(logits, targets)
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        known = predictions.targets[OUTPUT] != OUT_OF_SCOPE
+        found = super().calibrate(select_rows(predictions, known)) if known.any() else {OUTPUT: {"factor": 1.0}}
+        if "reject" in self.outputs[OUTPUT]:
+            outputs = self.apply_calibration(predictions, found).outputs[OUTPUT]
+            found[OUTPUT] |= choose_threshold(outputs, predictions.targets[OUTPUT], self.options.reject)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +216,7 @@ class MultiLabel(Classification):
     def read_targets(
         cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
     ) -> tuple[Targets, list[str]]:
-        return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy)
+        return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy or REMEDY)
 
     @classmethod
     def add_head(cls, builder: Builder, classes: int, sources: Sequence[Source] | None = None) -> None:
@@ -234,6 +265,15 @@ class SingleLabelInConversations(InConversations, SingleLabel):
 @dataclass(frozen=True, kw_only=True)
 class MultiLabelInConversations(InConversations, MultiLabel):
     """Conversations whose messages have any number of labels."""
+
+
+def select_rows(predictions: Predictions, kept: npt.NDArray[np.bool_]) -> Predictions:
+    """Return the predictions of a classifier for some rows, bool [n]."""
+    outputs, targets, branch = (
+        {name: values[kept] for name, values in part.items()}
+        for part in (predictions.outputs, predictions.targets, predictions.branch)
+    )
+    return replace(predictions, outputs=outputs, targets=targets, branch=branch)
 
 
 def measure_labels(outputs: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> dict[str, float]:

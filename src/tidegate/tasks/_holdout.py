@@ -179,7 +179,7 @@ def hold_out_share(
             valid_rows = valid_rows[~repeats]
     without = np.setdiff1d(kinds, kinds[valid_rows])
     if len(valid_rows) and len(without) and len(names) > 1:
-        shown = ", ".join(repr(names[k]) if k < len(names) else "no label" for k in without[:8])
+        shown = ", ".join(repr(names[k]) if 0 <= k < len(names) else "no label" for k in without[:8])
         has, them = ("has", "it") if len(without) == 1 else ("have", "them")
         notes.append(
             f"nothing is held out of {format_count(len(without), 'label')} ({shown}{', ...' * (len(without) > 8)}), "

@@ -43,35 +43,44 @@ class LabelPrediction:
     def as_row(self, separator: str) -> list[Any]:
         """Return the cells of a table, see `list_columns`. separator: joins the labels of a row that can have several.
 
-        The second label and those after it are among the largest `top` of the same numbers, so the first is `label`.
+        The second label and those after it are among the largest `top` of the same numbers, so the first is `label`,
+        unless a rule can leave that out.
         """
         one, count = self.as_dict(), min(self.top or 1, len(self.answer.labels))
         pairs: list[Any] = [*one.get("top", []), *[[None, None]] * count][:count]
         several = [separator.join(one["labels"])] if "labels" in one else []
-        further = [cell for pair in pairs[1:] for cell in pair]
-        return [self.name, one["label"], one["score"], *several, *further]
+        may_lack = self.answer.reject is not None
+        further = [cell for pair in pairs[0 if may_lack and count > 1 else 1 :] for cell in pair]
+        reason = [one.get("reason")] if may_lack else []
+        return [self.name, one["label"], one["score"], *several, *further, *reason]
 
     def format(self) -> str:
         labels = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())
-        reason = f"(none: {self.answer.reason})" if self.answer.reason else "(none)"
-        return f"{labels or reason}\t{shorten(self.name, MAX_NAME)}"
+        if reason := self.answer.reason:
+            labels = f"(none: {reason}) {labels}".rstrip()
+        return f"{labels or '(none)'}\t{shorten(self.name, MAX_NAME)}"
 
 
 @dataclass(frozen=True)
 class LabelPredictions:
-    """The predictions for all inputs. several: whether an input can have several labels. separator: joins them."""
+    """The predictions for all inputs.
+
+    several: whether an input can have several labels. separator: joins them. may_lack: whether a rule can leave out the
+    label of an input that has scores.
+    """
 
     predictions: Sequence[LabelPrediction]
     noun: str
     top: int
     several: bool
     separator: str
+    may_lack: bool = False
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
     @property
     def columns(self) -> dict[str, type]:
-        return list_columns(self.noun, self.top, self.several)
+        return list_columns(self.noun, self.top, self.several, self.may_lack)
 
     def rows(self) -> Iterator[list[Any]]:
         return (one.as_row(self.separator) for one in self.predictions)
@@ -97,13 +106,18 @@ def select_largest(row: Any, k: int) -> list[int]:
     return [int(i) for i in np.argsort(-row, kind="stable")[:k]]
 
 
-def list_columns(noun: str, top: int, several: bool) -> dict[str, type]:
+def list_columns(noun: str, top: int, several: bool, may_lack: bool = False) -> dict[str, type]:
     """List the columns of a table of predictions and the types of their cells.
+
+    Where `label` may be left out although there are scores, `label_1` is that of the largest score, and `reason` says
+    why.
 
     >>> list(list_columns("text", 2, False))
     ['text', 'label', 'score', 'label_2', 'score_2']
+    >>> list(list_columns("text", 2, False, True))
+    ['text', 'label', 'score', 'label_1', 'score_1', 'label_2', 'score_2', 'reason']
     """
     labels = {"labels": str} if several else {}
-    pairs = ({f"label_{k}": str, f"score_{k}": float} for k in range(2, top + 1))
+    pairs = ({f"label_{k}": str, f"score_{k}": float} for k in range(1 if may_lack and top > 1 else 2, top + 1))
     further = {name: cell for pair in pairs for name, cell in pair.items()}
-    return {noun: str, "label": str, "score": float, **labels, **further}
+    return {noun: str, "label": str, "score": float, **labels, **further, **({"reason": str} if may_lack else {})}

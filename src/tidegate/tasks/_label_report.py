@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..text_tables import format_count, format_table, join_items, shorten
+from ._scope_report import describe_rule, format_doubt
 
 MAX_CONFUSIONS = 10
 MAX_VALUE = 40  # characters of a value of --by
@@ -32,6 +33,7 @@ def report_fit(document: dict[str, Any], path: str) -> str:
     if refit:
         last = "epoch" if refit == 1 else f"{refit} epochs"
         lines.append(f"measured before the last {last}, which trained on all rows")
+    lines += describe_rule(document)
     return "\n".join([*lines, f"next: tidegate score {path} TEST.csv"])
 
 
@@ -55,6 +57,7 @@ class LabelScores:
         parts += [format_slices(column, of, width) for column, of in m.get("by", {}).items()]
         if m.get("confusions"):
             parts.append("most frequent confusions\n" + format_confusions(m["confusions"][:MAX_CONFUSIONS], width))
+        parts.append(format_doubt(m, width))
         return "\n\n".join([*parts, format_labels(m["labels"], width)])
 
     def plot(self, path: str, force: bool) -> str:

@@ -19,6 +19,7 @@ from ._holdout import Source
 from ._intervals import Units, bootstrap
 from ._label_report import LabelScores, warn_of_training_data
 from ._labels import Targets
+from ._out_of_scope import FLAG, check_scored, score_answers, select_in_scope
 from ._reliability import measure_reliability
 from ._series import split_names
 from ._slices import check_values, measure_slices
@@ -28,6 +29,7 @@ UNSEEN: Final = "for labels that training did not have: stop with an error (defa
 SCORE_FLAGS: Final = (
     Flag("text", "column of messages (default: as in training)", "labels", "COLUMN"),
     Flag("label", "column of labels (default: as in training)", "labels", "COLUMN"),
+    FLAG,
     Flag("unseen", UNSEEN, "labels", choices=("error", "wrong")),
     Flag("by", "columns, separated by commas: score also the rows with each of their values", "labels", "COLUMNS"),
     Flag("plot", "plot the confusions and the calibration, as PNG", "labels", file=True),
@@ -44,22 +46,25 @@ def score_file(
     """
     model = predictor.model
     kind.check_flags(flags)
-    options = replace(options, text=flags.get("text", options.text), label=flags.get("label", options.label))
+    options = replace(options, **{name: flags[name] for name in ("text", "label", "out_of_scope") if name in flags})
     source, columns = read_source(file, flags, options, kind, model)
     kind.check_source(source, model)
     check_values(source.path, columns)
     cells, unseen = kind.label_cells(source, options), flags.get("unseen", "error")
     truth, labels = output.read_targets(cells, options, model.labels, unseen, _labels.REMEDY)
+    check_scored(truth, source.path, options, flags, labels)
     units = kind.find_units(source, options) or Units(np.arange(len(source)))
     answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]
-    rows = make_rows(answers, truth, labels)
-    if not rows.several:
+    if truth.ndim == 1:
         labelled = np.flatnonzero(truth != _labels.NO_LABEL)
-        rows, units = rows.select(labelled), units.select(labelled)
+        truth, answers, units = truth[labelled], [answers[i] for i in labelled], units.select(labelled)
         columns = {name: [values[i] for i in labelled] for name, values in columns.items()}
+    known, doubt = select_in_scope(truth, source.path), score_answers(answers, truth)
+    rows, units = make_rows([answers[i] for i in known], truth[known], labels), units.select(known)
+    columns = {name: [values[i] for i in known] for name, values in columns.items()}
     slices = {"by": measure_slices(rows, units, columns)} if columns else {}
     warning = warn_of_training_data(model.document["provenance"], source.sha256)
-    return LabelScores({**measure_rows(rows, units), **slices, "warning": warning})
+    return LabelScores({**measure_rows(rows, units), **slices, **doubt, "warning": warning})
 
 
 def read_source(
@@ -91,7 +96,8 @@ def make_rows(answers: Sequence[Any], truth: Targets, labels: list[str]) -> Answ
     blank = np.zeros(len(labels), np.float32)
     scores = np.stack([blank if answer.values is None else answer.values for answer in answers])
     empty = np.array([answer.values is None for answer in answers])
-    return AnsweredRows(scores, truth, labels, empty, answers[0].threshold)
+    rejected = np.array([answer.values is not None and answer.label is None for answer in answers])
+    return AnsweredRows(scores, truth, labels, empty, answers[0].threshold, rejected)
 
 
 def measure_rows(rows: AnsweredRows, units: Units) -> dict[str, Any]:

@@ -15,6 +15,7 @@ Cells = list[tuple[str, str]]  # of each row its place and its cell
 Targets = npt.NDArray[Any]  # one label per row: int64 [n]; several: float32 [n, labels], 1 where the row has the label
 REMEDY = "count such rows as wrong with --unseen wrong"
 NO_LABEL: Final = -2  # the target of a message without a label, which is only context
+OUT_OF_SCOPE: Final = -3  # the target of a row that has none of the labels
 
 
 def single_targets(
@@ -24,12 +25,14 @@ def single_targets(
     unseen: str = "error",
     remedy: str = REMEDY,
     may_lack: bool = False,
+    outside: str | None = None,
 ) -> tuple[Indices, list[str]]:
     """Return the index of each row's label, int64 [n], and the labels.
 
     known: a model's labels; None: those of the rows, sorted. unseen: how a label that is not among them is treated:
     'error', or 'wrong' (target -1). remedy: the advice at the end of the error. may_lack: whether a row may have no
-    label (target `NO_LABEL`). Raises DataError with the place.
+    label (target `NO_LABEL`). outside: what stands in the cells of rows out of scope, which is no label (target
+    `OUT_OF_SCOPE`). Raises DataError with the place.
     """
     named = [(place, name) for place, name in cells if name.strip() or not may_lack]
     for place, name in named:
@@ -37,8 +40,10 @@ def single_targets(
             raise DataError(f"{place}: the label in column {column!r} is empty; fill it in or leave the row out")
     if not named:
         raise DataError(f"{cells[0][0]}: column {column!r} is empty in every row; expected labels")
-    labels = sorted({name for _, name in named}) if known is None else known
+    labels = sorted({name for _, name in named} - {outside}) if known is None else known
     index = {name: i for i, name in enumerate(labels)}
+    if outside is not None:
+        index[outside] = OUT_OF_SCOPE
     if unseen == "error":
         for place, name in named:
             check_known(place, name, index, remedy)
@@ -104,7 +109,8 @@ def check_differ(targets: Targets, labels: list[str], path: str, column: str) ->
     """Raises DataError where there is nothing to learn: every row has the same label or the same set of labels."""
     if targets.ndim == 1:
         if len(labels) < 2:
-            raise DataError(f"{path}: column {column!r} has only one class, {labels[0]!r}; training needs two or more")
+            found = f"has only one class, {labels[0]!r}" if labels else "has no row in scope"
+            raise DataError(f"{path}: column {column!r} {found}; training needs two or more classes")
         return
     if not labels:
         raise DataError(f"{path}: column {column!r} is empty in every row; training needs labels")
@@ -132,8 +138,9 @@ def describe_labels(targets: Targets, cells: Cells, separator: str | None) -> st
     "2 labels separated by ';', 0 to 2 per row, 1 row without"
     """
     if separator is None or targets.ndim == 1:
-        without = int((targets == NO_LABEL).sum())
-        words = format_count(len(np.unique(targets[targets != NO_LABEL])), "label")
+        without, outside = int((targets == NO_LABEL).sum()), int((targets == OUT_OF_SCOPE).sum())
+        words = format_count(len(np.unique(targets[targets >= 0])), "label")
+        words += f", {format_count(outside, 'row')} out of scope" if outside else ""
         return words + (f", {format_count(without, 'row')} without" if without else "")
     per_row, never = targets.sum(1).astype(int), not any(separator in cell for _, cell in cells)
     words = f"{format_count(int(targets.any(0).sum()), 'label')} separated by {separator!r}"

@@ -20,14 +20,16 @@ def score(
     labels: Sequence[str],
     empty: npt.NDArray[np.bool_] | None = None,
     threshold: float = THRESHOLD,
+    rejected: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Compute accuracy, macro F1, log loss, each label's precision, recall and F1, the confusion matrix and confusions.
 
     probabilities: float [n, classes]. truth: n indices, -1 for a label that the model does not know: it counts as wrong
     and is left out of the log loss, which is None if nothing is left. Where rows may have several labels, truth is
     [n, labels], and threshold is used; see `score_multi_label`. empty: bool [n], rows without an answer, which count as
-    wrong and are left out of the log loss. See `count_confusions` for the matrix. The confusions are what is not 0
-    beside its diagonal, [truth, predicted, rows], most frequent first.
+    wrong and are left out of the log loss. rejected: bool [n], rows whose label is not given although they have
+    probabilities: they are wrong too. See `count_confusions` for the matrix. The confusions are what is not 0 beside
+    its diagonal, [truth, predicted, rows], most frequent first.
 
     >>> metrics = score(np.array([[.9, .1], [.2, .8], [.6, .4]]), [0, 1, 1], ["no", "yes"])
     >>> round(metrics["accuracy"], 3), metrics["confusions"]
@@ -36,7 +38,8 @@ def score(
     if np.ndim(truth) == 2:
         return score_multi_label(probabilities, np.asarray(truth) > 0, labels, empty, threshold)
     blank = np.zeros(len(truth), bool) if empty is None else empty
-    target, predicted = np.asarray(truth), np.where(blank, len(labels), probabilities.argmax(1))
+    without = blank if rejected is None else blank | rejected
+    target, predicted = np.asarray(truth), np.where(without, len(labels), probabilities.argmax(1))
     known = target >= 0
     answered = known & ~blank
     of_truth = probabilities[answered, target[answered]].astype(np.float64)

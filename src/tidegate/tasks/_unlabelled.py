@@ -25,7 +25,10 @@ from ._series_parts import cut_series
 from .base import Indices, Rows
 
 USUAL: Final = "label"  # the column that a user may have meant to be used
-FOR_LABELS: Final = {"label_separator": None, "smoothing": None, "prefix": None, "class_weights": "none"}
+FOR_LABELS: Final = {
+    **{"label_separator": None, "smoothing": None, "prefix": None, "class_weights": "none"},
+    **{"reject": None, "out_of_scope": None},
+}
 OWN_WORDS: Final = 1.0  # the weight of a text's own words, unless the user gives one
 LEAST_SINGLE: Final = 20  # texts that occur once, for those alone to be held out
 MEASURED_ROWS: Final = 256  # rows whose targets are looked at together

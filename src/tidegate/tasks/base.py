@@ -5,9 +5,9 @@ A task is a module in this folder; README.md lists its functions and shows a who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,12 @@ from ..document.decoders import resolve_outputs
 from ..document.graph import GRAPH, read_output_nodes
 from ..document.levels import GraphPlan
 from ..layers import Layer
+from ._commands import Encoded as Encoded
+from ._commands import Flag as Flag
+from ._commands import Plotted as Plotted
+from ._commands import Predicted as Predicted
+from ._commands import Question as Question
+from ._commands import Scored as Scored
 from ._graph_builder import first_weights
 
 if TYPE_CHECKING:
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 Tensors = Mapping[str, "torch.Tensor"]
-Calibration = dict[str, dict[str, float]]  # output name -> what its entry in the model file records
+Calibration = dict[str, dict[str, float]]  # output name -> what was fitted on held-out rows; see `Problem.calibrate`
 
 
 @dataclass(frozen=True)
@@ -251,7 +257,9 @@ class Problem:
         """Fit on held-out rows what is recorded as the calibration of outputs. The default: nothing.
 
         A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer. `branch`
-        is what is given to the linear branch, if `predictions` have its numbers; without it the model has no branch.
+        is what is given to the linear branch, if `predictions` have its numbers; without it the model has no branch. Of
+        an output with a rule `reject`, `threshold` is that of the rule, and `lost` and `found` say what it does to
+        held-out rows in scope and out of scope.
         """
         return {}
 
@@ -299,84 +307,6 @@ def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) 
 def concatenate(rows: list[Array]) -> tuple[Array, Indices]:
     """Concatenate rows [T, ...] of one dtype: their steps one after another [N, ...], and their lengths [B]."""
     return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag that a task adds to a command, `name` in Python and --name there.
-
-    subject: what it is for, in words, such as "labels" or "forecasters". kind: the type of its value; bool for a flag
-    without one. file: its value is a path. counted: it is a number from 1, called `metavar`, and a path that is read.
-    remedy: what to do where a model has no use for it. old_name: its name in older versions. The value is None unless
-    it is typed.
-    """
-
-    name: str
-    help: str
-    subject: str
-    metavar: str | None = None
-    kind: type = str
-    choices: tuple[str, ...] | None = None
-    file: bool = False
-    counted: bool = False
-    remedy: str = "leave it out"
-    old_name: str = ""
-
-
-class Scored(Protocol):
-    """What `score` of a task returns."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the metrics as an object for JSON."""
-
-    def report(self, width: int) -> str:
-        """Format the metrics for people. width: of the terminal."""
-
-
-@runtime_checkable
-class Plotted(Protocol):
-    """What `score` or `predict` returns as well, if the task adds the flag --plot to it."""
-
-    def plot(self, path: str, force: bool) -> str:
-        """Plot the result and return what was written, in words."""
-
-
-@runtime_checkable
-class Encoded(Protocol):
-    """What `predict` returns as well, if the task adds the flag --vectors to it."""
-
-    def vectors(self) -> npt.NDArray[np.float32]:
-        """Return the vector of each input, float32 [n, width]."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What `predict` is asked: the rows of a file, or messages with their places. text: the column of --text."""
-
-    file: str | None
-    messages: list[tuple[str, str]] | None
-    text: str | None = None
-
-
-class Predicted(Protocol):
-    """What `predict` of a task returns.
-
-    columns: of the table that --out writes, each with the type of its cells, str, int or float. warnings, notes:
-    sentences for stderr, before and after the predictions.
-    """
-
-    columns: dict[str, type]
-    warnings: Sequence[str]
-    notes: Sequence[str]
-
-    def rows(self) -> Iterable[Sequence[Any]]:
-        """Iterate over the rows of the table."""
-
-    def records(self) -> Iterable[dict[str, Any]]:
-        """Iterate over the predictions as objects for JSON."""
-
-    def format(self, width: int | None, unicode: bool) -> Iterable[str]:
-        """Format the predictions for people. width: of the terminal, None if there is none."""
 
 
 class Task(Protocol):

@@ -42,6 +42,7 @@ from ._label_scores import label_of, score_file
 from ._labels import Targets
 from ._linear_text import NGramOptions
 from ._options import check_options, option, restore_options
+from ._out_of_scope import ScopeOptions, check_rows, weigh_exposure
 from .base import Flag, Question
 
 KIND = "classify"
@@ -53,6 +54,7 @@ EXAMPLES = """\
   tidegate fit classify talks.csv --conversation talk --turn turn \\
       --speaker who --out act.safetensors
   tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
+  tidegate fit classify train.csv --out m.safetensors --out-of-scope other
   tidegate fit classify train.csv --out m.safetensors --resume"""
 INPUTS: Final[dict[str, ModuleType]] = {module.KIND: module for module in (_classified_texts, _classified_series)}
 FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
@@ -63,6 +65,7 @@ report = report_fit
 
 @dataclass(frozen=True)
 class Options(
+    ScopeOptions,
     HoldOutOptions,
     TrainingOptions,
     RecurrenceOptions,
@@ -153,6 +156,7 @@ class Options(
             raise OptionError(f"--conversation is for messages, and input is {self.input!r}; leave one of them out")
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give the text that separates labels, or leave it out")
+        self.check_scope(self.label_separator)
         self.periods()
 
     def pools(self) -> list[str]:
@@ -213,14 +217,14 @@ def read_targets(
     options: Options,
     labels: list[str] | None = None,
     unseen: str = "error",
-    remedy: str = _labels.REMEDY,
+    remedy: str = "",
 ) -> tuple[Targets, list[str]]:
     """Return the index of each row's label, int64 [n], or which labels each row has, float32 [n, labels]; and the
     labels.
 
     labels: those of a model (None: those of the source, sorted). unseen: how a label that is not among them is treated:
-    'error', or 'wrong' (target -1, or a further column). remedy: the advice at the end of the error. Raises DataError
-    with file and line.
+    'error', or 'wrong' (target -1, or a further column). remedy: the advice at the end of the error; "":
+    what `score` can do. Raises DataError with file and line.
     """
     cells = find_input(source, options).label_cells(source, options)
     return find_output(options).read_targets(cells, options, labels, unseen, remedy)
@@ -260,7 +264,8 @@ def ask(predictor: Any, question: Question, flags: Mapping[str, Any]) -> tuple[L
     names, answers = kind.answer(predictor, question, options)
     made = [LabelPrediction(kind.KIND, name, label_of(one), top) for name, one in zip(names, answers, strict=True)]
     separator = options.label_separator or SEPARATOR
-    several = LabelPredictions(made, kind.KIND, min(top or 1, len(model.labels)), model.multi_label, separator)
+    most, may_lack = min(top or 1, len(model.labels)), "reject" in model.outputs[OUTPUT].to_json()
+    several = LabelPredictions(made, kind.KIND, most, model.multi_label, separator, may_lack)
     return several, answers
 
 
@@ -278,6 +283,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)
     y, labels = read_targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
+    check_rows(y, source.path, options)
     summaries = [summary(source, options, y)]
     if valid is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
@@ -290,7 +296,8 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     notes += kind.warn_of_names(source)
     made: Prepared = kind.prepare(options, source, valid, y, labels)
     layers, graphs = add_layers(made, vector, output, len(labels))
-    outputs, graph = {OUTPUT: make_entry(labels, layers[-1].ends_in)}, next(reversed(graphs), GRAPH)
+    entry, graph = make_entry(labels, layers[-1].ends_in), next(reversed(graphs), GRAPH)
+    outputs = {OUTPUT: {**entry, **options.make_reject()}}
     if graphs:
         outputs[OUTPUT]["from"] = f"{graph}.{len(layers) - 1}"
     if vector:
@@ -314,6 +321,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
         provenance=made.provenance,
         texts=None if vector else made.texts,
         class_weights=_labels.class_weights(made.train_targets, len(labels), options.class_weights == "balanced"),
+        exposure=weigh_exposure(made.train_targets),
     )
 
 

@@ -27,6 +27,7 @@ from ..model import Model
 from ..nn import make_network
 from ..nn.native import target_name
 from ..runtime.threads import resolve_threads
+from ..tasks._calibration import record_calibration
 from ..tasks._options import make_options
 from ..tasks.base import Calibration, Problem
 from ..verify.check import attach
@@ -215,7 +216,7 @@ class TrainingJob:
             {n: a for n, a in weights.items() if n not in problem.loss_tensors},
         )
         outputs = {
-            name: {**entry, "calibration": calibration[name]}
+            name: record_calibration(entry, calibration[name])
             if calibration.get(name) and "calibration" in entry
             else entry
             for name, entry in problem.outputs.items()

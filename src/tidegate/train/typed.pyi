@@ -44,6 +44,8 @@ class ClassifyOptions(TypedDict, total=False):
     seed: int
     hold_out: float | None
     refit_epochs: int | None
+    out_of_scope: str | None
+    reject: float | None
     input: str | None
     label_separator: str | None
     window: int
@@ -98,6 +100,8 @@ class EncodeOptions(TypedDict, total=False):
     seed: int
     hold_out: float | None
     refit_epochs: int | None
+    out_of_scope: str | None
+    reject: float | None
     input: str | None
     label_separator: str | None
     window: int

@@ -307,3 +307,50 @@ def test_groups_stay_on_one_side_of_the_hold_out() -> None:
         assert found["judged_on"].endswith("held out, of 1 of 12 groups")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         Classifier().fit(X, y, groups=groups[:-1])
+
+
+# ---- rows out of scope
+
+
+def write_requests(n: int, others: bool = True) -> tuple[list[str], list[str]]:
+    rng, X, y = np.random.default_rng(n), [], []
+    words = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "other": ["moon", "soup", "shoe"]}
+    for i in range(n):
+        label = [*words][i % (2 + others)]
+        X.append(f"please {' '.join(rng.choice(words[label], 3))} {i}")
+        y.append(label)
+    return X, y
+
+
+def test_a_row_out_of_scope_gets_what_stands_for_that_in_y() -> None:
+    X, y = write_requests(120)
+    model = Classifier(**QUICK, rate=0.02, out_of_scope="other").fit(X, y)
+    assert model.classes_.tolist() == ["music", "weather"]
+    assert model.predict_proba(X[:5]).shape == (5, 2)
+    found = model.predict(["please moon soup shoe", "please play song band", "please rain sun storm"])
+    assert found.tolist() == ["other", "music", "weather"]
+    assert found.dtype.kind == "U"
+    assert model.score(X, y) == np.mean(model.predict(X) == np.array(y)) > 0.9
+    reason = model.predictor_.answers(["please moon soup shoe"])[0].reason
+    assert reason.startswith("out of scope: the entropy")
+    again = pickle.loads(pickle.dumps(model))
+    assert again.predict(X).tolist() == model.predict(X).tolist()
+    codes = [{"weather": 1, "music": 2, "other": 9}[label] for label in y]
+    numbers = Classifier(**QUICK, rate=0.02, out_of_scope="9").fit(X, codes)
+    assert numbers.classes_.tolist() == [1, 2]
+    assert numbers.predict(["please moon soup shoe", "please play song band"]).tolist() == [9, 2]
+    assert clone(model).get_params()["out_of_scope"] == "other"
+
+
+def test_without_a_name_for_it_a_row_gets_none() -> None:
+    X, y = write_requests(80, False)
+    model = Classifier(**QUICK, rate=0.02, reject=0.5).fit(X, y)
+    found = model.predict(X)
+    assert found.dtype == object
+    rejected = np.array([label is None for label in found])
+    assert 0 < rejected.sum() < 80
+    assert model.score(X, y) == np.mean(found == np.array(y, object))
+    weights = np.where(rejected, 0.0, 1.0)
+    assert model.score(X, y, weights) == np.mean(found[~rejected] == np.array(y, object)[~rejected])
+    with pytest.raises(ValueError, match="reject is 2.0; it must be 0.0 to 0.9"):
+        Classifier(reject=2.0).fit(X, y)

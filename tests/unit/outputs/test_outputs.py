@@ -128,6 +128,38 @@ def test_several_labels_are_those_from_the_threshold_on() -> None:
     assert output.select_labels(np.array([[0.2, 0.2], [0.4, 0.3]])) == [[], ["a", "b"]]
 
 
+def test_a_rule_leaves_the_label_out_and_says_why() -> None:
+    entry = {"reject": {"score": "max_probability", "threshold": 0.75}}
+    output = parse("labels", **entry)
+    assert output.to_json()["reject"] == entry["reject"]
+    sure, unsure = (output.answer(floats(*numbers), Context()) for numbers in ((0.25, 0.75), (0.375, 0.625)))
+    assert sure.as_dict() == parse("labels").answer(floats(0.25, 0.75), Context()).as_dict()
+    reason = "out of scope: the largest probability is 0.625, below 0.75"
+    assert unsure.as_dict() == {"label": None, "score": 0.625, "scores": {"a": 0.375, "b": 0.625}, "reason": reason}
+    assert unsure.as_dict(all_scores=False) == {"label": None, "score": 0.625, "reason": reason}
+    assert (unsure.label, unsure.score, unsure.predicted_labels) == (None, 0.625, [])
+    assert unsure.top(1) == [("b", 0.625)]
+    assert repr(unsure) == f"Scores(b: 0.625, a: 0.375; {reason})"
+    assert output.select_labels(np.stack([sure.values, unsure.values])) == [["b"], []]
+    assert Answers({"y": unsure}).reason == reason
+    for bad in ("no step yet", ""):
+        none = output.answer(floats(0.5, np.nan), Context(), bad)
+        assert (none.label, none.score, none.reason) == (None, None, bad or NOT_FINITE)
+    for one in (sure, unsure):
+        assert pickle.loads(pickle.dumps(one)).as_dict() == copy.deepcopy(one).as_dict() == one.as_dict()
+    assert output.describe() == [("no label", "where the largest probability is below 0.75")]
+
+
+def test_the_entropy_is_of_the_scores_that_logits_become() -> None:
+    output = parse("labels", scores="logits", reject={"score": "entropy", "threshold": 0.5})
+    assert output.answer(floats(0, 3), Context()).label == "b"
+    assert output.answer(floats(0, 0.5), Context()).reason == (
+        "out of scope: the entropy of the probabilities is 0.6628 nats, above 0.5"
+    )
+    assert output.answer(floats(0, 200), Context()).label == "b"  # a probability of 0 has no part in the entropy
+    assert output.describe_numbers().startswith("logits, whose softmax gives the probabilities of the labels; an input")
+
+
 def test_logits_become_probabilities() -> None:
     zero = floats(0, 0)
     for kind in ("labels", "multilabel", "tags"):
@@ -239,6 +271,29 @@ def test_several_answers_are_a_mapping() -> None:
         ("labels", {"calibration": {"factor": 0.0}}, "outputs.y.calibration.factor: is 0.0; expected a number above 0"),
         ("labels", {"part": [3, 3]}, r"outputs.y.part\[1\]: is 3; expected an integer of 4 to 5"),
         ("multilabel", {"threshold": 1}, "outputs.y.threshold: is 1; expected a number between 0 and 1"),
+        ("multilabel", {"reject": {"score": "entropy", "threshold": 1.0}}, "outputs.y: unknown key 'reject'"),
+        ("labels", {"reject": None}, "outputs.y.reject: is None; expected an object"),
+        (
+            "labels",
+            {"reject": {"score": "entropy"}},
+            "outputs.y.reject: the key 'threshold' is missing",
+        ),
+        (
+            "labels",
+            {"reject": {"score": "margin", "threshold": 0.5}},
+            "outputs.y.reject.score: is 'margin'; expected one of entropy, max_probability",
+        ),
+        ("labels", {"reject": {"score": ["entropy"], "threshold": 0.5}}, r"outputs.y.reject.score: is \['entropy'\]"),
+        (
+            "labels",
+            {"reject": {"score": "entropy", "threshold": 1}},
+            "outputs.y.reject.threshold: is 1; expected a number of at least 0.0",
+        ),
+        (
+            "labels",
+            {"reject": {"score": "entropy", "threshold": -0.5}},
+            "outputs.y.reject.threshold: is -0.5",
+        ),
         ("tags", {"labels": ["O", "O"]}, "outputs.y.labels: 'O' appears twice"),
         ("values", {"labels": [""]}, "outputs.y.labels: is"),
         ("forecast", {"of": "z"}, "outputs.y.of: is 'z'; expected the name of an input of kind 'series'"),

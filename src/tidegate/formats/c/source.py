@@ -127,17 +127,18 @@ def step_argument(program: Program) -> str:
 
 def describe_argument(program: Program, NAME: str) -> str:
     (source,) = program.model.inputs.values()
-    if program.ids and "" not in source.ports:
-        return f"ids: {NAME}_IDS_PER_STEP; how text becomes ids is not part of this file"
-    if len(source.ports) > 1:
-        return f"ids: {NAME}_IDS_PER_STEP, of a token and its n-grams; how text becomes ids is not part of this file"
-    if program.ids > 1:
-        return f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
-    if program.ids:
-        return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
-    (source,) = program.model.inputs.values()
     rows, units = source.describe_rows(), describe_numbers(program.model.outputs.values())
-    text = f"x: {NAME}_INPUTS floats{rows and ', ' + rows}{units and '. The outputs are ' + units}"
+    if program.ids and "" not in source.ports:
+        text = f"ids: {NAME}_IDS_PER_STEP; how text becomes ids is not part of this file"
+    elif len(source.ports) > 1:
+        text = f"ids: {NAME}_IDS_PER_STEP, of a token and its n-grams; how text becomes ids is not part of this file"
+    elif program.ids > 1:
+        text = f"ids: {NAME}_IDS_PER_STEP, of a token and its features; the tokenizer is not part of this file"
+    elif program.ids:
+        text = "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
+    else:
+        text = f"x: {NAME}_INPUTS floats{rows and ', ' + rows}"
+    text += units and ". The outputs are " + units
     return "\n * ".join(textwrap.wrap(text, 110))
 
 
