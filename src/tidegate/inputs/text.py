@@ -18,7 +18,7 @@ from ..strictjson import show
 from ..tensors import Array
 from ._draws import draw_ids
 from ._read import to_token_ids
-from .base import PlainInput, Steps, new_tuple, refuse_times
+from .base import Input, PlainInput, Steps, new_tuple, refuse_times
 
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
@@ -87,6 +87,22 @@ class TextInput(PlainInput):
         if self.ids == 1:
             return self.tokenizer.feed, self.tokenizer.flush, self.vocabulary.ids
         return self.words.splitter.feed, self.words.splitter.flush, self.words.ids
+
+    @property
+    def tokens(self) -> tuple[bytes, ...]:
+        return self.vocabulary.tokens
+
+    def differs_from(self, other: Input) -> str:
+        if fault := super().differs_from(other):
+            return fault
+        own, before = self.tokenizer.to_json(), other.to_json()["tokenizer"]
+        for name in own:
+            if own[name] != before[name]:
+                return f"has another tokenizer, whose {name} is {show(before[name])}, and here it is {show(own[name])}"
+        return ""
+
+    def normalise(self, token: bytes) -> bytes:
+        return self.tokenizer.normalise(token)
 
     def prepare(self) -> TextInput:
         try:

@@ -139,6 +139,13 @@ class Layer(ABC):
         """The function that the output ends in, if it makes probabilities: "softmax" or "sigmoid"; else ""."""
         return ""
 
+    def resembles(self, other: Layer) -> bool:
+        """Return whether another layer computes the same with the same weights; what both read may differ.
+
+        A table may have other rows, for other token ids.
+        """
+        return type(self) is type(other) and (self.options(), self.tapes) == (other.options(), other.tapes)
+
     def describe(self) -> str:
         """Describe the sizes and options in a few words."""
         return f"of {self.width}"
