@@ -34,6 +34,7 @@ NUMBERS: Final = ("vectors", "q")  # the names that an archive's array of number
 MAX_WIDTH: Final = 4096
 CHUNK: Final = 1 << 20
 OF_NUMBERS: Final = b"0123456789+-.eE "  # all that a line has behind its word
+UNKNOWN: Final = frozenset(["", "text"])  # what `files.detect_kind` says of vectors
 FASTTEXT: Final = b"\xba\x16\x4f\x2f"  # the first bytes of fastText's binary files
 FORMATS: Final = "expected a text file of word2vec, GloVe or fastText (also .gz), or an .npz archive"
 TO_TEXT: Final = (
@@ -178,9 +179,9 @@ def refuse_other_kinds(path: str, start: bytes) -> None:
         raise DataError(f"{path}: is empty; {FORMATS}")
     if start.startswith(FASTTEXT) or path.lower().endswith((".bin", ".bin.gz")):
         raise DataError(f"{path}: {TO_TEXT}")
-    if (kind := files.detect_kind(start)) not in ("", "text"):
-        how = "; unpack it and give one of its files" if kind == "a zip archive" else ""
-        raise DataError(f"{path}: is {kind}; {FORMATS}{how}")
+    if (found := files.detect_kind(start)) not in UNKNOWN:
+        how = "; unpack it and give one of its files" if found == "a zip archive" else ""
+        raise DataError(f"{path}: is {found}; {FORMATS}{how}")
 
 
 def read_head(lines: Iterator[bytes]) -> tuple[int, int | None, Iterator[bytes], int]:
@@ -282,7 +283,10 @@ def is_finite(text: bytes) -> bool:
 
 def show(text: bytes) -> str:
     """Show some bytes of a file in a message, at most 40."""
-    return repr(text[:40].decode("utf-8", "backslashreplace"))
+    try:
+        return repr(text.decode()[:40])
+    except UnicodeDecodeError:
+        return repr(text[:40])[1:]
 
 
 # ---- archives
@@ -324,9 +328,7 @@ def read_table(arrays: dict[str, npt.NDArray[Any]]) -> Floats:
     if raw.ndim != 2 or raw.dtype.kind not in "fi" or not len(raw):
         raise DataError(f"array {name!r} is {raw.dtype} {list(raw.shape)}; expected numbers [n, width]")
     if raw.dtype.kind == "i" and scale is None:
-        raise DataError(
-            f"array {name!r} is {raw.dtype}, so an array 'scale' [n] must say what its rows are multiplied by"
-        )
+        raise DataError(f"array {name!r} is {raw.dtype}; add an array 'scale' [n], by which its rows are multiplied")
     if scale is not None and (scale.shape != (len(raw),) or scale.dtype.kind not in "fi"):
         raise DataError(f"array 'scale' is {scale.dtype} {list(scale.shape)}; expected numbers [{len(raw)}]")
     check_width(raw.shape[1], f"array {name!r}")

@@ -147,9 +147,11 @@ class Run:
 
     def clear_frozen(self) -> None:
         """Set the gradients of rows that are frozen in this epoch to zero, so that the optimiser leaves them."""
+        if not any(self.epoch < frozen.epochs for frozen in self.problem.frozen.values()):
+            return
+        weights = self.network.named_tensors()
         for name, frozen in self.problem.frozen.items():
-            gradient = self.parameters[name].grad
-            if self.epoch < frozen.epochs and gradient is not None:
+            if self.epoch < frozen.epochs and (gradient := weights[name].grad) is not None:
                 clear_rows(gradient, torch.from_numpy(frozen.rows))
 
     def current_rate(self, count: int) -> float:
