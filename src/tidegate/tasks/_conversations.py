@@ -41,6 +41,7 @@ class ConversationOptions:
         least=1,
         most=4096,
         earlier="kept",
+        beside="conversation",
     )
 
     def check_conversation(self) -> None:

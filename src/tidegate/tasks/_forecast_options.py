@@ -55,7 +55,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
         "window",
         "scale by the latest steps, which suits any series (window), or by each series' statistics in training (fixed)",
         choices=("window", "fixed"),
-        earlier="default",
+        earlier="kept",
     )
     lookback: int | None = option(
         None,

@@ -23,6 +23,7 @@ def option(
     metavar: str = "",
     flag: str = "",
     earlier: str = "",
+    beside: str = "",
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
@@ -30,11 +31,12 @@ def option(
     older versions, "" if it had none. old_values: values under that name that are spelled differently now. metavar:
     what stands for its value in a command's help; "": a word for its type. flag: its flag, where it is not spelt like
     its name. earlier: what becomes of it in a model that starts from another one: "kept", it has the other one's value
-    and no other; "default", it has that value unless the user gives another; "": nothing.
+    and no other; "default", it has that value unless the user gives another; "": nothing. beside: the option without
+    which it has no meaning; "" if there is none.
     """
     metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
     metadata |= {"old_name": old_name, "old_values": old_values or {}, "metavar": metavar}
-    metadata |= {"flag": flag, "earlier": earlier}
+    metadata |= {"flag": flag, "earlier": earlier, "beside": beside}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -177,14 +177,14 @@ class TrainingJob:
             parent = {"parent": taken.entry(options.from_model, self.earlier)}
             self.problem = replace(problem, provenance={**problem.provenance, **parent})
             self.first_files["from_model"] = self.earlier.weights_hash
-            self.first_notes.append((options.from_model, taken.note()))
+            self.first_notes = [(options.from_model, taken.note())]
             return taken.tensors
         if (path := getattr(options, "vectors", None)) is None:
             return {}
         first = start_embedding(path, options.freeze_vectors, model, options.seed)
         self.problem = replace(problem, frozen=first.frozen, provenance={**problem.provenance, **first.entry})
         self.first_files["vectors"] = first.entry["vectors"]["sha256"]
-        self.first_notes.append((path, first.note))
+        self.first_notes = [(path, first.note)]
         return first.tensors
 
     def identity(self) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def adopt_options(options: Any, given: set[str], earlier: Model) -> Any:
     path, recorded, values = options.from_model, earlier.document["task"]["options"], dict[str, Any]()
     for f in fields(options):
         rule, own, before = f.metadata.get("earlier"), getattr(options, f.name), recorded.get(f.name)
-        if not rule or before is None:
+        beside = f.metadata.get("beside")
+        if not rule or before is None or (beside and getattr(options, beside) is None):
             continue
         if f.name not in given or own is None:
             values[f.name] = before
