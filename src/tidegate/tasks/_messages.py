@@ -68,7 +68,7 @@ class TextOptions:
         metavar="FILE",
     )
     freeze_vectors: int = option(
-        2, "with --vectors, how many of the first epochs leave the words that were found as they are", least=0
+        3, "with --vectors, how many of the first epochs leave the words that were found as they are", least=0
     )
 
     def tokenizer(self) -> Tokenizer:
