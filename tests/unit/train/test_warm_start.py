@@ -174,8 +174,8 @@ def test_a_forecaster_goes_on_with_the_same_columns(tmp_path: Path) -> None:
     path = str(tmp_path / "f.safetensors")
     values: dict[str, Any] = {"hidden": 5, "epochs": 1, "refit_epochs": 0, "season": 0}
     module = tasks.load("forecast")
-    fit("forecast", module.read(series(), module.Options(horizon=3, channels="together")), out=path, horizon=3,
-        channels="together", **values)  # fmt: skip
+    source = module.read(series(), module.Options(horizon=3, channels="together"))
+    fit("forecast", source, out=path, horizon=3, channels="together", **values)
     made, tensors = start("forecast", series(steps=200), path)
     recorded = Model.load(path).document["task"]["options"]
     assert (made.options.horizon, made.options.lookback) == (3, recorded["lookback"])
