@@ -67,8 +67,10 @@ class TextOptions:
         "file of word vectors, by which the embedding begins: text of word2vec, GloVe or fastText (also .gz), or .npz",
         metavar="FILE",
     )
-    freeze_vectors: int = option(
-        3, "with --vectors, how many of the first epochs leave the words that were found as they are", least=0
+    freeze_vectors: int | None = option(
+        None,
+        "with --vectors, how many of the first epochs leave the words that were found as they are; default: a quarter",
+        least=0,
     )
 
     def tokenizer(self) -> Tokenizer:

@@ -35,7 +35,7 @@ from . import checkpoint
 from .loop import Run, Tensors
 from .progress import Report
 from .warm_start import adopt_options, list_given, load_earlier, take_over
-from .word_vectors import choose_width, start_embedding
+from .word_vectors import choose_width, decide_freezing, start_embedding
 
 CHECKPOINT_SECONDS = 15.0
 LONGEST_FLOAT = -1.2345678901234567e-300  # no float takes more characters in JSON
@@ -181,8 +181,11 @@ class TrainingJob:
             return taken.tensors
         if (path := getattr(options, "vectors", None)) is None:
             return {}
+        options = self.options = decide_freezing(options)
         first = start_embedding(path, options.freeze_vectors, model, options.seed)
-        self.problem = replace(problem, frozen=first.frozen, provenance={**problem.provenance, **first.entry})
+        self.problem = replace(
+            problem, options=options, frozen=first.frozen, provenance={**problem.provenance, **first.entry}
+        )
         self.first_files["vectors"] = first.entry["vectors"]["sha256"]
         self.first_notes = [(path, first.note)]
         return first.tensors

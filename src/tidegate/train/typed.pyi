@@ -20,7 +20,7 @@ class ClassifyOptions(TypedDict, total=False):
     drop_words: float
     drop_rare: float
     vectors: str | None
-    freeze_vectors: int
+    freeze_vectors: int | None
     conversation: str | None
     turn: str | None
     speaker: str | None
@@ -77,7 +77,7 @@ class EncodeOptions(TypedDict, total=False):
     drop_words: float
     drop_rare: float
     vectors: str | None
-    freeze_vectors: int
+    freeze_vectors: int | None
     conversation: str | None
     turn: str | None
     speaker: str | None
@@ -174,7 +174,7 @@ class TagOptions(TypedDict, total=False):
     drop_words: float
     drop_rare: float
     vectors: str | None
-    freeze_vectors: int
+    freeze_vectors: int | None
     cell: str
     dialect: str
     project: int | None

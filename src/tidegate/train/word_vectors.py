@@ -47,6 +47,13 @@ def choose_width(options: Any) -> Any:
     return replace(options, embed=width)
 
 
+def decide_freezing(options: Any) -> Any:
+    """Return the options with the number of epochs that leave the vectors as they are; the default is a quarter."""
+    if options.freeze_vectors is not None:
+        return options
+    return replace(options, freeze_vectors=max(1, round(options.epochs / 4)))
+
+
 def start_embedding(path: str, epochs: int, model: Model, seed: int) -> FirstRows:
     """Return the first values of the embedding of a model of texts: the vectors of a file, for words that it has.
 
