@@ -34,7 +34,7 @@ from ..verify.check import attach
 from . import checkpoint
 from .loop import Run, Tensors
 from .progress import Report
-from .warm_start import adopt_options, list_given, load_earlier, take_over
+from .warm_start import adopt_options, list_given, load_earlier, take_loss_tensors, take_over
 from .word_vectors import choose_width, decide_freezing, start_embedding
 
 CHECKPOINT_SECONDS = 15.0
@@ -175,7 +175,9 @@ class TrainingJob:
         if self.earlier is not None:
             taken = take_over(options.from_model, model, self.earlier)
             parent = {"parent": taken.entry(options.from_model, self.earlier)}
-            self.problem = replace(problem, provenance={**problem.provenance, **parent})
+            loss_tensors = {**problem.loss_tensors, **take_loss_tensors(problem, model, self.earlier)}
+            provenance = {**problem.provenance, **parent}
+            self.problem = replace(problem, provenance=provenance, loss_tensors=loss_tensors)
             self.first_files["from_model"] = self.earlier.weights_hash
             self.first_notes = [(options.from_model, taken.note())]
             return taken.tensors

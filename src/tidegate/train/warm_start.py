@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..document import scoring
 from ..document.decoders import resolve_outputs
 from ..errors import OptionError
 from ..layers import INPUT, Layer, Source, reads_of, sources_of
 from ..model import Model
 from ..tasks._options import flag_of
+from ..tasks.base import Problem
 
 Array = npt.NDArray[Any]
 KEPT: Final = "kept"  # the options whose value has to be that of the earlier model
@@ -235,14 +237,15 @@ class Place(NamedTuple):
 
 def take_layer(taken: Taken, layer: Layer, other: Layer, here: Place, there: Place) -> None:
     """Take over the weights of a layer, of which rows that have names are compared by them."""
-    tensors, words = {}, ""
+    tensors: dict[str, Array] = {}
+    words = ""
     for role in layer.tensors:
         if layer.use(role) == "fixed":
             continue
         own, before = here.model.tensors[layer.tensors[role]], there.model.tensors[other.tensors[role]]
         names, word = here.names(layer, role)
         if names is None:
-            tensors[role] = before
+            tensors |= {role: before} if own.shape == before.shape else {}
             continue
         known = {name: row for row, name in enumerate(there.names(other, role)[0] or ())}
         rows = [(row, known[name]) for row, name in enumerate(names) if name in known]
@@ -253,6 +256,8 @@ def take_layer(taken: Taken, layer: Layer, other: Layer, here: Place, there: Pla
         shared, total = (sum(map(is_word, each)) for each in ([names[row] for row, _ in rows], names))
         words = f"{shared:,} of {total:,} {word}"
     if not tensors:
+        if has_weights(layer):
+            taken.new.append(describe(layer))
         return
     taken.tensors |= {layer.tensors[role]: array for role, array in tensors.items()}
     taken.layers.append(describe(layer, words) if words else layer.kind)
@@ -261,6 +266,14 @@ def take_layer(taken: Taken, layer: Layer, other: Layer, here: Place, there: Pla
 def is_word(name: Any) -> bool:
     """Return whether a row's name is counted: no unknown word, no feature of words, no number without a name."""
     return bool(name and name[0]) and not (isinstance(name, bytes) and len(name) > 1 and b" " in name)
+
+
+def take_loss_tensors(problem: Problem, model: Model, earlier: Model) -> dict[str, Array]:
+    """Return the tensors of the loss that an earlier file has for `score`, but for those with a row for each word."""
+    names, words = earlier.document["provenance"].get(scoring.KEY, {}), model.inputs[INPUT].size
+    found = {role: earlier.tensors[names[role]] for role in problem.kept if role in names}
+    shapes = {role: problem.loss_tensors[role].shape for role in found}
+    return {r: a for r, a in found.items() if a.shape == shapes[r] and not (words and words in a.shape)}
 
 
 def take_decoders(model: Model, earlier: Model) -> dict[str, Array]:

@@ -111,6 +111,16 @@ def test_an_encoder_without_labels_becomes_a_classifier(tmp_path: Path) -> None:
     assert np.array_equal(tensors["layers.1.W"], Model.load(path).tensors["layers.1.W"])
 
 
+def test_an_encoder_goes_on_with_the_head_that_only_its_loss_reads(tmp_path: Path) -> None:
+    path = train(tmp_path, "encode", table(["weather", "music"]), size=4)
+    made, tensors = start("encode", table(["music", "money"], seed=1), path)
+    earlier = Model.load(path)
+    assert made.options.size == 4
+    assert np.array_equal(tensors["projection"], earlier.tensors["scoring.projection"])
+    assert len(tensors["bias"]) == made.problem.inputs["x"]["size"] == 9
+    assert made.problem.provenance["parent"]["new"] == []
+
+
 def test_layers_behind_another_layer_are_not_taken_over(tmp_path: Path) -> None:
     path = train(tmp_path, "classify", table(["weather", "music"]))
     made, _ = start("classify", table(["weather", "music"]), path, conv=3, depth=2)
