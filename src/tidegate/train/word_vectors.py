@@ -15,7 +15,7 @@ from ..layers import INPUT, Layer
 from ..model import Model
 from ..tasks.base import Frozen
 
-DEVIATION: Final = 0.3  # of the numbers of the first values; see docs/training.md for how it was chosen
+DEVIATION: Final = 0.3  # of the numbers of the first values; docs/training.md says how it was chosen
 
 
 class FirstRows(NamedTuple):
