@@ -69,7 +69,7 @@ class TextOptions:
     )
     freeze_vectors: int | None = option(
         None,
-        "with --vectors, how many of the first epochs leave the words that were found as they are; default: a quarter",
+        "with --vectors, how many of the first epochs leave the words that were found as they are; default: a third",
         least=0,
     )
 

@@ -48,10 +48,10 @@ def choose_width(options: Any) -> Any:
 
 
 def decide_freezing(options: Any) -> Any:
-    """Return the options with the number of epochs that leave the vectors as they are; the default is a quarter."""
+    """Return the options with the number of epochs that leave the vectors as they are; the default is a third."""
     if options.freeze_vectors is not None:
         return options
-    return replace(options, freeze_vectors=max(1, round(options.epochs / 4)))
+    return replace(options, freeze_vectors=max(1, round(options.epochs / 3)))
 
 
 def start_embedding(path: str, epochs: int, model: Model, seed: int) -> FirstRows:
