@@ -1,16 +1,18 @@
 """Read regular files once and whole, and detect what kind of file unknown bytes come from.
 
-All files that tidegate reads go through `read`, so nothing waits for a pipe, no device fills the memory, and a file
-that another process is still writing is refused.
+All files that tidegate reads go through `read`, or `stream` if they may be larger than the memory, so nothing waits for
+a pipe, no device fills the memory, and a file that another process is still writing is refused.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, BinaryIO, Final
 
@@ -48,28 +50,56 @@ def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | N
     b'text,label'
     """
     name = os.fspath(path)
-    try:
-        _refuse_irregular(os.stat(path).st_mode, name, error)  # first, as opening a device can have an effect
-        with open(os.open(path, _FLAGS), "rb") as file:
-            before = os.fstat(file.fileno())
-            _refuse_irregular(before.st_mode, name, error)  # again, as the path may now lead to another file
-            wanted = before.st_size if most is None else min(most, before.st_size)
-            _refuse_too_large(wanted, name, error)
-            data = file.read(wanted + (most is None))  # one byte more, to notice if the file has grown
-            same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_unchanged(file, data)
-            after = os.fstat(file.fileno())
-    except FileNotFoundError as fault:
-        raise error(f"{name}: there is no such file; check the path") from fault
-    except PermissionError as fault:
-        raise error(f"{name}: may not be read; change its permissions") from fault
-    except MemoryError as fault:
-        raise error(f"{name}: is larger than the free memory; free some memory or split the file") from fault
-    except (OSError, ValueError) as fault:
-        reason = "its path contains a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
-        raise error(f"{name}: cannot be read: {reason}") from fault
+    with _explain(name, error), _open(path, error) as (file, before):
+        wanted = before.st_size if most is None else min(most, before.st_size)
+        _refuse_too_large(wanted, name, error)
+        data = file.read(wanted + (most is None))  # one byte more, to notice if the file has grown
+        same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_unchanged(file, data)
+        after = os.fstat(file.fileno())
     if not same or len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise error(f"{name}: changed while it was read; try again when it is complete")
     return data
+
+
+@contextmanager
+def stream(path: str | os.PathLike[str], error: type[TidegateError]) -> Iterator[HashedFile]:
+    """Open a regular file that is read once, from its beginning to its end; it may be larger than the memory.
+
+    Raises:
+        error: as `read`; that the file changed, at the end of the block.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"abc"), file.flush()
+    ...     with stream(file.name, DataError) as opened:
+    ...         opened.read(), opened.digest.hexdigest()[:8]
+    (b'abc', 'ba7816bf')
+    """
+    name = os.fspath(path)
+    with ExitStack() as stack:
+        with _explain(name, error):
+            file, before = stack.enter_context(_open(path, error))
+        yield HashedFile(file, name, error)
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise error(f"{name}: changed while it was read; try again when it is complete")
+
+
+class HashedFile(io.RawIOBase):
+    """A file that is only read onwards. digest: the SHA-256 of what was read so far. name, error: for its faults."""
+
+    def __init__(self, file: BinaryIO, name: str, error: type[TidegateError]) -> None:
+        self._file, self._name, self._error, self.digest = file, name, error, _new_sha256(False)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into a buffer; return how many."""
+        with _explain(self._name, self._error):
+            count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self.digest.update(memoryview(buffer)[:count])
+        return count
 
 
 def run(path: str | os.PathLike[str], error: type[TidegateError]) -> ModuleType:
@@ -82,6 +112,32 @@ def run(path: str | os.PathLike[str], error: type[TidegateError]) -> ModuleType:
     except Exception as raised:
         raise error(f"{os.fspath(path)}: the file does not run: {type(raised).__name__}: {raised}") from raised
     return module
+
+
+@contextmanager
+def _explain(name: Any, error: type[TidegateError]) -> Iterator[None]:
+    """Turn the errors of opening and reading a file into `error`."""
+    try:
+        yield
+    except FileNotFoundError as fault:
+        raise error(f"{name}: there is no such file; check the path") from fault
+    except PermissionError as fault:
+        raise error(f"{name}: may not be read; change its permissions") from fault
+    except MemoryError as fault:
+        raise error(f"{name}: is larger than the free memory; free some memory or split the file") from fault
+    except (OSError, ValueError) as fault:
+        reason = "its path contains a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
+        raise error(f"{name}: cannot be read: {reason}") from fault
+
+
+@contextmanager
+def _open(path: str | os.PathLike[str], error: type[TidegateError]) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+    """Open a file and look at it; refuse one that is not regular."""
+    _refuse_irregular(os.stat(path).st_mode, os.fspath(path), error)  # first, as opening a device can have an effect
+    with open(os.open(path, _FLAGS), "rb") as file:
+        found = os.fstat(file.fileno())
+        _refuse_irregular(found.st_mode, os.fspath(path), error)  # again, as the path may now lead to another file
+        yield file, found
 
 
 def _is_unchanged(file: BinaryIO, data: bytes) -> bool:

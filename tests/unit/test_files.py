@@ -107,6 +107,22 @@ def test_a_pipe_that_takes_the_place_of_a_file_before_it_is_opened_is_refused(
         files.read(tmp_path / "f", DataError)
 
 
+def test_a_file_that_grows_while_it_is_streamed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_bytes(b"tide 1 2\n")
+
+    def read_and_rewrite() -> None:
+        with files.stream(path, DataError) as opened:
+            assert opened.read() == b"tide 1 2\n"
+            path.write_bytes(b"tide 1 2\nsea 3 4\n")
+
+    with pytest.raises(DataError, match=r"v\.txt: changed while it was read; try again when it is complete"):
+        read_and_rewrite()
+    make_pipe(tmp_path / "f")
+    with pytest.raises(DataError, match="is a pipe, not a regular file"), files.stream(tmp_path / "f", DataError):
+        pass
+
+
 @pytest.mark.parametrize("content", [b"text,label\nho,b\n", b"text", b"text,label\nhi,a\nhi,a\n"])
 def test_a_file_that_is_rewritten_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes

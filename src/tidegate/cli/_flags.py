@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from .. import tasks
 from ..errors import OptionError, error_context
+from ..tasks import _options
 from ..tasks._options import renamed_fields
 from ..tasks.base import Flag
 from ._parser import CountAndPath, FilePath, Renamed
@@ -24,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
     for field in dataclasses.fields(options):
         add_option(group, field, base_type(hints[field.name]))
     for name, field in renamed_fields(options).items():
-        group.add_argument(flag_of(name), action=Renamed, now=flag_of(field.name))
+        group.add_argument(flag_of(name), action=Renamed, now=_options.flag_of(field))
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +104,7 @@ def typed_values(args: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
-    flag = flag_of(field.name)
+    flag = _options.flag_of(field)
     help = help_of(field)
     if kind is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)

@@ -57,22 +57,21 @@ def add_common_flags(parser: Parser, files: str) -> None:
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
     _console.allow_no_reader()
-    options = task.Options(**_flags.typed_values(args, task.Options))
     with Reporter(sys.stderr) as report:
-        model = train(args, options, report)
+        model = train(args, _flags.typed_values(args, task.Options), report)
     print_result(args, model)
     return 0
 
 
-def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
-    """Train as the flags say; after Ctrl-C, say how to continue."""
+def train(args: argparse.Namespace, options: dict[str, Any], report: Reporter) -> Model:
+    """Train as the flags say; after Ctrl-C, say how to continue. options: those that were typed, by name."""
     from ..train.job import fit
 
     try:
         return fit(
             args.task,
             args.train,
-            options,
+            None,
             args.out,
             valid=args.valid,
             resume=args.resume,
@@ -81,6 +80,7 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
             progress=report,
             say=report.print_note,
             threads=args.threads,
+            **options,
         )
     except KeyboardInterrupt:
         has_checkpoint = os.path.exists(args.out + ".checkpoint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +62,22 @@ class Vocabulary:
                 raise OptionError(f"{name} is {value}; it must be at least 1")
         frequent = sorted((-count, token) for token, count in counts.items() if count >= min_count)
         return cls._from_tokens([token for _, token in frequent[: None if max_size is None else max_size - 1]])
+
+    def extend(self, tokens: Iterable[bytes], max_size: int | None = None) -> Vocabulary:
+        """Return a vocabulary with further tokens behind its own, those that it does not have yet, in their order.
+
+        Args:
+            tokens: the further ones.
+            max_size: the largest number of entries; None: no limit.
+
+        Raises:
+            DataError: a token that is not UTF-8.
+
+        >>> Vocabulary.learn({b"tide": 1}).extend([b"gate", b"tide", b"moon"], 3).tokens
+        (b'', b'tide', b'gate')
+        """
+        both = [*dict.fromkeys([*self._tokens, *tokens])]
+        return self._from_tokens(both[1 : None if max_size is None else max(max_size, len(self))])
 
     @classmethod
     def of_bytes(cls) -> Vocabulary:

@@ -94,6 +94,25 @@ class Input(ABC):
         """What layers can read of token ids, by name; "" is all of it. Empty for numbers."""
         return {} if self.features is not None else {"": Port(0, self.ids, self.size)}
 
+    @property
+    def tokens(self) -> Sequence[bytes] | None:
+        """What each token id stands for, in UTF-8 and "" for unknown ones; None if ids have no such names."""
+        return None
+
+    def row_names(self, port: str) -> tuple[Sequence[Any] | None, str]:
+        """Return what each id of a port stands for, by which models are compared, and that in a word; or None, ""."""
+        return (self.tokens, "words") if not port else (None, "")
+
+    def normalise(self, token: bytes) -> bytes:
+        """Return a token of another vocabulary as this input would give it, for instance with its case folded."""
+        return token
+
+    def differs_from(self, other: Input) -> str:
+        """Say why weights that learnt to read another input cannot read this one; "" if they can."""
+        if self.kind == other.kind:
+            return ""
+        return f"reads {other.takes}, and the data of this model are {self.takes}"
+
     def describe_ids(self) -> str:
         """Describe the token ids of a step, port by port."""
         texts = []

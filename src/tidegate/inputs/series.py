@@ -80,6 +80,16 @@ class SeriesInput(Input):
 
     # ---- the model file
 
+    def differs_from(self, other: Input) -> str:
+        if fault := super().differs_from(other):
+            return fault
+        own, before = ([f"{name} ({role})" for name, role in one] for one in (self.columns(), other.columns()))  # type: ignore[attr-defined]
+        return "" if own == before else f"reads the columns {', '.join(before)}, and here they are {', '.join(own)}"
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Return the name and the role of each column."""
+        return [*zip(self.transform.columns, self.transform.roles, strict=True)]
+
     def to_json(self) -> dict[str, Any]:
         return dict(self._entry)
 

@@ -5,7 +5,7 @@ A step may also have the ids of hashed n-grams, as two ports of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from ..strictjson import show
 from ..tensors import Array
 from ._draws import draw_ids, draw_port_ids
 from ._read import to_port_ids, to_token_ids
-from .base import PlainInput, Port, Steps, new_tuple, refuse_times
+from .base import Input, PlainInput, Port, Steps, new_tuple, refuse_times
 
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
@@ -157,6 +157,27 @@ class TextInput(PlainInput):
         if self._ports[""].ids == 1:
             return self.tokenizer.feed, self.tokenizer.flush, self.vocabulary.ids
         return self.words.splitter.feed, self.words.splitter.flush, self.words.ids
+
+    @property
+    def tokens(self) -> tuple[bytes, ...]:
+        return self.vocabulary.tokens
+
+    def row_names(self, port: str) -> tuple[Sequence[Any] | None, str]:
+        if not port:
+            return super().row_names(port)
+        return list(map(str, self._tables[port].tolist())), f"n-grams of {port}"
+
+    def differs_from(self, other: Input) -> str:
+        if fault := super().differs_from(other):
+            return fault
+        own, before = self.tokenizer.to_json(), other.to_json()["tokenizer"]
+        for name in own:
+            if own[name] != before[name]:
+                return f"has another tokenizer, whose {name} is {show(before[name])}, and here it is {show(own[name])}"
+        return ""
+
+    def normalise(self, token: bytes) -> bytes:
+        return self.tokenizer.normalise(token)
 
     def prepare(self) -> TextInput:
         try:

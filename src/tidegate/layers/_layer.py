@@ -59,6 +59,7 @@ class Layer(ABC):
     repeats: ClassVar[bool] = False  # whether a row has the same output after every step
     copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
     skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
+    fitted_apart: ClassVar[bool] = False  # whether its weights are fitted at once, beside a network in training
     held: ClassVar[tuple[str, ...]] = ()  # the states that steps only read, which stand last in a block
 
     tensors: Mapping[str, str] = field(default_factory=dict)
@@ -138,6 +139,13 @@ class Layer(ABC):
     def ends_in(self) -> str:
         """The function that the output ends in, if it makes probabilities: "softmax" or "sigmoid"; else ""."""
         return ""
+
+    def resembles(self, other: Layer) -> bool:
+        """Return whether another layer computes the same with the same weights; what both read may differ.
+
+        A table may have other rows, for other token ids.
+        """
+        return type(self) is type(other) and (self.options(), self.tapes) == (other.options(), other.tapes)
 
     def describe(self) -> str:
         """Describe the sizes and options in a few words."""

@@ -50,6 +50,9 @@ class Bag(Layer):
     def vocabulary_size(self) -> int:
         return self.rows
 
+    def resembles(self, other: Layer) -> bool:
+        return isinstance(other, Bag) and self.size == other.size
+
     def describe(self) -> str:
         return f"{self.rows} -> {self.size}, the sum of up to {self.most}"
 

@@ -45,6 +45,9 @@ class Embed(Layer):
     def vocabulary_size(self) -> int:
         return self.rows
 
+    def resembles(self, other: Layer) -> bool:
+        return type(self) is type(other) and self.width == other.width
+
     def describe(self) -> str:
         return f"{self.rows} -> {self.size}" + (f", the sum of {self.ids}" if self.ids > 1 else "")
 

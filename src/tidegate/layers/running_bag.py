@@ -30,6 +30,7 @@ class RunningBag(Layer):
     input_option = ""
     uses: ClassVar[Mapping[str, Use]] = {"weight": "table", "square": "fixed"}
     skips_absent = True
+    fitted_apart = True
 
     rows: int
     size: int

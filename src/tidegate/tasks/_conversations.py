@@ -36,7 +36,12 @@ class ConversationOptions:
     )
     speaker: str | None = option(None, "column of speakers, if the label depends on who speaks", metavar="COLUMN")
     context: int | None = option(
-        None, "width of the recurrent layer over the messages of a conversation; default: 128", least=1, most=4096
+        None,
+        "width of the recurrent layer over the messages of a conversation; default: 128",
+        least=1,
+        most=4096,
+        earlier="kept",
+        beside="conversation",
     )
 
     def check_conversation(self) -> None:

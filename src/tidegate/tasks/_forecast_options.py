@@ -17,34 +17,45 @@ from ._options import check_options, option
 class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     """The options of a forecaster. None: the default depends on the data; what is decided is recorded."""
 
-    horizon: int | None = option(None, "number of steps ahead to forecast (required)", least=1, most=10_000)
+    horizon: int | None = option(
+        None, "number of steps ahead to forecast (required)", least=1, most=10_000, earlier="default"
+    )
     targets: str | None = option(
-        None, "columns to forecast, separated by commas; default: all columns without another role", metavar="COLUMNS"
+        None,
+        "columns to forecast, separated by commas; default: all columns without another role",
+        metavar="COLUMNS",
+        earlier="default",
     )
     known: str = option(
         "",
         "columns known ahead for the whole horizon, separated by commas; the last rows are the future",
         metavar="COLUMNS",
+        earlier="default",
     )
-    static: str = option("", "columns that never change within a series, separated by commas", metavar="COLUMNS")
+    static: str = option(
+        "", "columns that never change within a series, separated by commas", metavar="COLUMNS", earlier="default"
+    )
     channels: str | None = option(
         None,
         "forecast each target on its own, as a series of one model (apart), or all targets from all columns "
         "(together); default: apart, or together if there are other columns to read",
         choices=("apart", "together"),
+        earlier="default",
     )
     quantiles: str = option(
-        "0.1,0.5,0.9", "quantiles to forecast, separated by commas; must include 0.5", metavar="LIST"
+        "0.1,0.5,0.9", "quantiles to forecast, separated by commas; must include 0.5", metavar="LIST", earlier="default"
     )
     head: str = option(
         "direct",
         "forecast all steps ahead at once (direct), or one after the other from the model's own forecasts",
         choices=("direct", "autoregressive"),
+        earlier="default",
     )
     scale: str = option(
         "window",
         "scale by the latest steps, which suits any series (window), or by each series' statistics in training (fixed)",
         choices=("window", "fixed"),
+        earlier="kept",
     )
     lookback: int | None = option(
         None,
@@ -52,27 +63,33 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
         "by the data",
         least=1,
         most=1_000_000,
+        earlier="default",
     )
     segment: int | None = option(
         None,
         "number of steps of a window that the recurrent layers read at once; default: by the look-back",
         least=1,
         most=100_000,
+        earlier="default",
     )
     season: int | None = option(
         None,
         "length of the season in steps, which is subtracted in a window, 0: none; default: detected in the data",
         least=0,
         most=1_000_000,
+        earlier="default",
     )
-    centre: str = option("last", "value to subtract from a window: its last one, or its mean", choices=CENTRES)
+    centre: str = option(
+        "last", "value to subtract from a window: its last one, or its mean", choices=CENTRES, earlier="default"
+    )
     spread: str | None = option(
         None,
         "what to divide a window by: the deviation in the training data, or its own (window); default: training for "
         "one series, window for several",
         choices=SPREADS,
+        earlier="default",
     )
-    hidden: int | None = option(None, "width of the recurrent layers; default: 128", least=1, most=4096)
+    hidden: int | None = option(None, "width of the recurrent layers; default: 128", least=1, most=4096, earlier="kept")
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
     windows_per_epoch: int = option(
         8192, "maximum number of windows per epoch, drawn anew for each", least=1, old_name="windows"

@@ -58,9 +58,9 @@ def name_tensors(layers: list[Layer], graph: str) -> list[Layer]:
 class RecurrenceOptions:
     """Options of the recurrent layers of any task."""
 
-    cell: str = option("gru", "recurrent cell: a name, or the path of your own cell's .py file")
+    cell: str = option("gru", "recurrent cell: a name, or the path of your own cell's .py file", earlier="kept")
     dialect: str = option(
-        "", "dialect of the cell, separated by commas, such as reset=before,norm=layer", metavar="LIST"
+        "", "dialect of the cell, separated by commas, such as reset=before,norm=layer", metavar="LIST", earlier="kept"
     )
     project: int | None = option(
         None,
@@ -68,9 +68,14 @@ class RecurrenceOptions:
         "--hidden",
         least=1,
         most=4096,
+        earlier="kept",
     )
     depth: int = option(
-        1, "number of recurrent layers; each after the first is residual, with a layer norm", least=1, most=8
+        1,
+        "number of recurrent layers; each after the first is residual, with a layer norm",
+        least=1,
+        most=8,
+        earlier="default",
     )
 
     layer: str | None = option(
@@ -105,6 +110,12 @@ class TrainingOptions:
     refit_rate: float = option(0.5, "peak learning rate of the refit epochs, as a share of --rate", least=0.0, most=1.0)
     patience: int | None = option(
         None, "stop after this many epochs without improvement; default: half of the epochs, at least 8", least=1
+    )
+    from_model: str | None = option(
+        None,
+        "start from the weights of this model file, of the same or of another task",
+        metavar="MODEL",
+        flag="--from",
     )
     seed: int = option(0, "seed of every random choice", least=0, most=2**31 - 1)
 

@@ -53,6 +53,8 @@ class NGramOptions:
         "words have one; 0: none; default: 32 for texts of words",
         least=0,
         most=4096,
+        earlier="kept",
+        absent=0,
     )
 
     @property
@@ -62,10 +64,11 @@ class NGramOptions:
 
     def without_ngrams(self, what: str) -> Self:
         """Return the options of a model without n-grams. what: it reads. Raises OptionError if the user wants them."""
-        if self.linear == "auto" or self.subwords:
+        adopted = getattr(self, "from_model", None) is not None  # perhaps from a model of texts alone
+        if self.linear == "auto" or (self.subwords and not adopted):
             name = "--linear auto" if self.linear == "auto" else f"--subwords {self.subwords}"
             raise OptionError(f"{name} is for texts of words, and this model reads {what}; leave it out")
-        return self if self.decided else replace(self, linear="off", subwords=0)
+        return self if (self.linear, self.subwords) == ("off", 0) else replace(self, linear="off", subwords=0)
 
     def decide_ngrams(self) -> Self:
         """Return the options of a classifier of texts of words, decided."""

@@ -17,6 +17,8 @@ from ..errors import DataError, error_context
 from ..features.ngrams import WORDS, NGrams
 from ..features.text import Tokenizer, Vocabulary, encode
 from ..features.word_features import WordFeatures
+from ..layers import INPUT
+from ..model import Model
 from ._options import option
 from .base import Array, Batch, Indices, concatenate
 
@@ -50,15 +52,27 @@ class TextOptions:
         choices=tuple(TOKENIZER_KINDS),
         old_name="tokens",
         old_values={"char": "character"},
+        earlier="kept",
     )
-    fold: bool = option(True, "ignore the case of letters (not in bytes)")
-    digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
+    fold: bool = option(True, "ignore the case of letters (not in bytes)", earlier="kept")
+    digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept")
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)
     vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
     skip_bad: bool = option(False, "leave out rows whose text is empty, and list them, instead of stopping")
     drop_words: float = option(0.1, "share of words replaced by unknown in training", least=0.0, most=0.95)
     drop_rare: float = option(
         0.5, "replace rare words by unknown more often in training: a share of a/(a + count)", least=0.0, most=100.0
+    )
+
+    vectors: str | None = option(
+        None,
+        "file of word vectors, by which the embedding begins: text of word2vec, GloVe or fastText (also .gz), or .npz",
+        metavar="FILE",
+    )
+    freeze_vectors: int | None = option(
+        None,
+        "with --vectors, how many of the first epochs leave the words that were found as they are; default: a third",
+        least=0,
     )
 
     def tokenizer(self) -> Tokenizer:
@@ -181,7 +195,7 @@ def tokenize(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
     return tokens
 
 
-def build_input(options: TextOptions, tokens: list[list[bytes]], features: Sequence[str] = ()) -> Inputs:
+def build_input(options: Any, tokens: list[list[bytes]], features: Sequence[str] = ()) -> Inputs:
     """Build the vocabulary of the training rows' tokens.
 
     features: the names of features of words that each step has as well; the tokens are then as they are written, as
@@ -202,6 +216,8 @@ def build_input(options: TextOptions, tokens: list[list[bytes]], features: Seque
         known = {token: counts[token] for token in vocabulary.tokens[1:]}
         often = {feature: count for feature, count in described.items() if count >= FEATURE_COUNT}
         vocabulary = Vocabulary.learn({**known, **often})
+    if options.from_model is not None and options.unit != "byte":
+        vocabulary = keep_earlier_words(options, vocabulary)
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
@@ -210,6 +226,21 @@ def build_input(options: TextOptions, tokens: list[list[bytes]], features: Seque
     rates = hide_rates(options, counts, vocabulary)
     rates[[token in described for token in vocabulary.tokens]] = 0
     return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, rates
+
+
+def keep_earlier_words(options: Any, vocabulary: Vocabulary) -> Vocabulary:
+    """Return a vocabulary with the words of the model that training starts from, too: what it knows is not forgotten.
+
+    Raises DataError where that model knows none of the words.
+    """
+    source = Model.load(options.from_model).inputs.get(INPUT)
+    tokens = [] if source is None else list(source.tokens or ())
+    if tokens and not any(token in vocabulary for token in tokens):
+        raise DataError(
+            f"{options.from_model}: knows none of the {len(vocabulary) - 1:,} words of the training rows; start from a "
+            "model of texts in the same language"
+        )
+    return vocabulary.extend(tokens, options.vocabulary)
 
 
 def count_features(
@@ -223,7 +254,7 @@ def count_features(
 
 
 def build_input_and_ids(
-    options: TextOptions, train_tokens: list[list[bytes]], tokens: list[list[bytes]], features: Sequence[str] = ()
+    options: Any, train_tokens: list[list[bytes]], tokens: list[list[bytes]], features: Sequence[str] = ()
 ) -> tuple[Inputs, list[npt.NDArray[np.int32]]]:
     """Build the input from the training rows' tokens, see `build_input`, and return it with the ids of all rows.
 

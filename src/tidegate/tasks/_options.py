@@ -21,15 +21,23 @@ def option(
     old_name: str = "",
     old_values: Mapping[str, str] | None = None,
     metavar: str = "",
+    flag: str = "",
+    earlier: str = "",
+    beside: str = "",
+    absent: Any = None,
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
     choices: the values that are allowed. least, most: the range that is allowed, bounds included. old_name: its name in
     older versions, "" if it had none. old_values: values under that name that are spelled differently now. metavar:
-    what stands for its value in a command's help; "": a word for its type.
+    what stands for its value in a command's help; "": a word for its type. flag: its flag, where it is not spelt like
+    its name. earlier: what becomes of it in a model that starts from another one: "kept", it has the other one's value
+    and no other; "default", it has that value unless the user gives another; "": nothing. beside: the option without
+    which it has no meaning; "" if there is none. absent: its value in models of tasks and versions without it.
     """
     metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
     metadata |= {"old_name": old_name, "old_values": old_values or {}, "metavar": metavar}
+    metadata |= {"flag": flag, "earlier": earlier, "beside": beside, "absent": absent}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -52,6 +60,11 @@ def check_type(name: str, kind: str, value: Any) -> None:
     wanted: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[kind]
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
         raise OptionError(f"{name} is {value!r}; expected {kind}")
+
+
+def flag_of(field: dataclasses.Field[Any]) -> str:
+    """Spell an option as its flag."""
+    return str(field.metadata.get("flag") or "--" + field.name.replace("_", "-"))
 
 
 def renamed_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:

@@ -53,12 +53,14 @@ class SeriesOptions:
         "add the position of each time in these periods as inputs, separated by commas: "
         f"{', '.join(PERIODS)}; needs times",
         metavar="LIST",
+        earlier="default",
     )
     missing: str = option(
         "error",
         "missing numbers: report an error, drop such steps, fill them with the last known value (ffill), or fill them "
         "and tell the model (mask)",
         choices=MISSING,
+        earlier="default",
     )
 
     def columns(self) -> list[str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -158,6 +158,13 @@ class Branch(Protocol):
         """
 
 
+class Frozen(NamedTuple):
+    """Rows of a tensor that the first epochs do not train. rows: bool, of its first axis. epochs: how many."""
+
+    rows: npt.NDArray[np.bool_]
+    epochs: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """All that the training loop and the model file need. A task's own class adds `loss`, `measure` and more.
@@ -174,6 +181,7 @@ class Problem:
     loss_tensors: the first values of tensors that are trained with the layers and that the loss alone reads, by name,
     such as the weights of a head, or a temperature; the model file does not have them. kept: the names of those that
     it has nevertheless, as `score` measures the loss with them; no output depends on them.
+    frozen: rows that the first epochs leave as they are, by the name of their tensor.
     """
 
     options: Any
@@ -197,6 +205,7 @@ class Problem:
     decoders: dict[str, dict[str, Any]] = field(default_factory=dict)
     loss_tensors: dict[str, Array] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    frozen: dict[str, Frozen] = field(default_factory=dict)
 
     @property
     def all_layers(self) -> list[Layer]:

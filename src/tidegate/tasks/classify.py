@@ -90,11 +90,13 @@ class Options(
         "classify each series by its last N steps, standardised by their own mean and deviation; 0: by all steps",
         least=0,
         most=1_000_000,
+        earlier="default",
     )
     direction: str = option(
         "causal",
         "both: also read each message or series from its end, so that a stream answers only then",
         choices=("causal", "both"),
+        earlier="default",
     )
     conv: int | None = option(
         None,
@@ -102,16 +104,24 @@ class Options(
         "average, else 0",
         least=0,
         most=64,
+        earlier="default",
     )
     hidden: int | None = option(
-        None, "width of the recurrent layers in each direction; default: by the length of rows", least=1, most=4096
+        None,
+        "width of the recurrent layers in each direction; default: by the length of rows",
+        least=1,
+        most=4096,
+        earlier="kept",
     )
-    embed: int | None = option(None, "width of the embedding; default: that of --hidden", least=1, most=4096)
+    embed: int | None = option(
+        None, "width of the embedding; default: that of --hidden, or of --vectors", least=1, most=4096, earlier="kept"
+    )
     pool: str | None = option(
         None,
         f"how to pool steps for the label: any of {', '.join(OVER)}, separated by commas; default: "
         "last,mean,max,attention",
         metavar="LIST",
+        earlier="default",
     )
     smoothing: float | None = option(
         None, "label smoothing; default: 0.1, or 0 with --label-separator", least=0.0, most=0.9

@@ -70,7 +70,7 @@ class Options(classify.Options):
         least=0.0,
         most=100.0,
     )
-    size: int = option(64, "how many numbers a vector has", least=1, most=4096)
+    size: int = option(64, "how many numbers a vector has", least=1, most=4096, earlier="default")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -67,14 +67,19 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
     label: str | None = option(
         None, "column of labels, which the model then predicts too, one for each row", metavar="COLUMN"
     )  # type: ignore[assignment]
-    characters: bool = option(True, "also read the first and last characters of each word, and its shape")
-    digits: str = option("shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
+    characters: bool = option(
+        True, "also read the first and last characters of each word, and its shape", earlier="default"
+    )
+    digits: str = option(
+        "shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept"
+    )
     drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
     direction: str = option(
         "causal",
         "causal: the recurrent layers read words in their order, and a stream answers as they come; both: in both "
         "directions, so that a stream answers at the end of a text",
         choices=("causal", "both"),
+        earlier="default",
     )
     lookahead: int | None = option(
         None,
@@ -82,6 +87,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         f"{LOOKAHEAD}, or 0 with --direction both",
         least=0,
         most=64,
+        earlier="default",
     )
     decoder: str = option(
         "none",
@@ -90,9 +96,15 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         choices=("none", CRF),
     )
     hidden: int | None = option(
-        None, f"width of the recurrent layers; default: 128, or 256 from {MANY_ROWS:,} rows on", least=1, most=4096
+        None,
+        f"width of the recurrent layers; default: 128, or 256 from {MANY_ROWS:,} rows on",
+        least=1,
+        most=4096,
+        earlier="kept",
     )
-    embed: int = option(128, "width of the embedding", least=1, most=4096)
+    embed: int | None = option(
+        None, "width of the embedding; default: 128, or that of --vectors", least=1, most=4096, earlier="kept"
+    )
     smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
     label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
     drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
@@ -129,6 +141,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
             batch=batch,
             epochs=epochs,
             lookahead=(LOOKAHEAD if self.direction == "causal" else 0) if self.lookahead is None else self.lookahead,
+            embed=self.embed or 128,
             hidden=self.hidden or (256 if rows >= MANY_ROWS else 128),
             refit_epochs=refit if self.refit_epochs is None else self.refit_epochs,
             patience=self.patience or max(8, epochs // 2),

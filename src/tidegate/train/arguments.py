@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from .. import tasks
 from ..errors import TidegateError
+from ..tasks._options import flag_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,12 +49,15 @@ def spell_arguments(message: str, options: type) -> str:
     'continue with resume=True, or leave valid= out'
     >>> spell_arguments("add --id with a name, or use --time 'my day' --values a,b", Options)
     "add id= with a name, or use time='my day' values='a,b'"
+    >>> spell_arguments("choose the same sizes, or leave --from out", Options)
+    'choose the same sizes, or leave from_model= out'
     """
     choices: dict[str, Any] = {f.name: f.metadata.get("choices") or () for f in dataclasses.fields(options)}
     choices |= dict.fromkeys(OTHERS, ())
+    names = {flag_of(f).removeprefix("--"): f.name for f in dataclasses.fields(options)}
 
     def spell(found: re.Match[str]) -> str:
-        name, word = found[1].replace("-", "_"), found[2]
+        name, word = names.get(found[1], found[1].replace("-", "_")), found[2]
         rest = f" {word}" if word else ""
         if name in SWITCHES:
             return f"{name}=True{rest}"

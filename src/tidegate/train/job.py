@@ -21,6 +21,7 @@ from .. import atomic, cells, tasks
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
+from ..data.word_vectors import list_files as list_vector_files
 from ..document import assemble, assemble_levels, scoring
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
@@ -32,8 +33,10 @@ from ..tasks._options import make_options
 from ..tasks.base import Calibration, Problem
 from ..verify.check import attach
 from . import checkpoint
-from .loop import Run
+from .loop import Run, Tensors
 from .progress import Report
+from .warm_start import adopt_options, list_given, load_earlier, take_loss_tensors, take_over
+from .word_vectors import choose_width, decide_freezing, start_embedding
 
 CHECKPOINT_SECONDS = 15.0
 LONGEST_FLOAT = -1.2345678901234567e-300  # no float takes more characters in JSON
@@ -71,6 +74,7 @@ def fit(
     or SIGHUP, once the checkpoint is written. Where the model cannot be made or written, a checkpoint is kept too.
     """
     task_module = tasks.load(task)
+    given = set(values) if options is None else list_given(options)
     options = make_options(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
@@ -80,14 +84,18 @@ def fit(
     atomic.check(saved, checkpoint.KIND, read, force)
     with atomic.lock(out), torch_threads(threads):
         resuming = checkpoint.decide_resume(saved, resume, restart)
+        earlier = load_earlier(options)
+        options = choose_width(options if earlier is None else adopt_options(options, given, earlier))
         source = task_module.read(data, options)
         valid_source = None if valid is None else task_module.read(valid, options)
-        job = TrainingJob(task_module, options, source, valid_source, threads)
+        job = TrainingJob(task_module, options, source, valid_source, threads, earlier)
         for path, summary in job.summaries:
             (say or discard)(f"{path}: {summary}")
         for path, note in job.notes:
             (say or discard)(f"{path}: {note}")
         run = job.run(progress)
+        for path, note in job.first_notes:
+            (say or discard)(f"{path}: {note}")
         if resuming:
             checkpoint.load(saved, run, job.identity(), type(options))
         job.rehearse(run, out)
@@ -95,10 +103,15 @@ def fit(
 
 
 def list_inputs(data: Any, valid: Any, options: Any) -> list[str]:
-    """List the files and folders that a run reads: its data, as paths or already read, and a user's cell and layer."""
+    """List the files and folders that a run reads: its data, as paths or already read, a user's cell and layer, and
+    vectors of words, and the model that it starts from.
+    """
     sources = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
     sources += [] if options.cell in cells.names() else [options.cell]
     sources += [] if options.layer is None else [options.layer]
+    sources += [] if options.from_model is None else [options.from_model]
+    vectors = getattr(options, "vectors", None)  # of texts alone
+    sources += [] if vectors is None else list_vector_files(vectors)
     return [os.fspath(one) for one in sources if isinstance(one, str | os.PathLike)]
 
 
@@ -126,10 +139,20 @@ def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
 class TrainingJob:
     """A training job: the data, the decided options, and all that its run and its model are made of."""
 
-    def __init__(self, task_module: Any, options: Any, source: Any, valid: Any, threads: int) -> None:
-        self.task_module, self.source, self.valid, self.threads = task_module, source, valid, threads
+    def __init__(
+        self, task_module: Any, options: Any, source: Any, valid: Any, threads: int, earlier: Model | None = None
+    ) -> None:
+        self.earlier, self.task_module, self.source, self.valid, self.threads = (
+            earlier,
+            task_module,
+            source,
+            valid,
+            threads,
+        )
         self.problem: Problem = task_module.prepare(source, valid, options)
         self.options = self.problem.options
+        self.first_files: dict[str, str] = {}  # option -> the SHA-256 of a file that weights begin by
+        self.first_notes: list[tuple[str, str]] = []
         sources = [source] if valid is None else [source, valid]
         self.summaries = [(each.path, text) for each, text in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
@@ -142,9 +165,33 @@ class TrainingJob:
         weights = {name: np.asarray(value, np.float32) for name, value in problem.init_weights().items()}
         with error_context(NO_FILE):  # cheaper than `rehearse`, so it goes first
             model = self.draft({**weights, **problem.loss_tensors}, {}, problem.provenance)
+        weights |= self.start(model)
         network = make_network(model)
         network.load_tensors(weights)
-        return Run(network, problem, progress)
+        return Run(network, self.problem, progress)
+
+    def start(self, model: Model) -> Tensors:
+        """Return the first values of tensors that come from a file of the options. model: with random first values."""
+        options, problem = self.options, self.problem
+        if self.earlier is not None:
+            taken = take_over(options.from_model, model, self.earlier)
+            parent = {"parent": taken.entry(options.from_model, self.earlier)}
+            loss_tensors = {**problem.loss_tensors, **take_loss_tensors(problem, model, self.earlier)}
+            provenance = {**problem.provenance, **parent}
+            self.problem = replace(problem, provenance=provenance, loss_tensors=loss_tensors)
+            self.first_files["from_model"] = self.earlier.weights_hash
+            self.first_notes = [(options.from_model, taken.note())]
+            return taken.tensors
+        if (path := getattr(options, "vectors", None)) is None:
+            return {}
+        options = self.options = decide_freezing(options)
+        first = start_embedding(path, options.freeze_vectors, model, options.seed)
+        self.problem = replace(
+            problem, options=options, frozen=first.frozen, provenance={**problem.provenance, **first.entry}
+        )
+        self.first_files["vectors"] = first.entry["vectors"]["sha256"]
+        self.first_notes = [(path, first.note)]
+        return first.tensors
 
     def identity(self) -> dict[str, Any]:
         """Return all that the results' bits depend on, which must not change before a run is resumed."""
@@ -152,6 +199,7 @@ class TrainingJob:
         files = {"data": self.source.sha256, "valid": self.valid.sha256 if self.valid else None}
         return {
             **files,
+            **self.first_files,
             "options": asdict(self.options),
             "threads": self.threads,
             "versions": versions(),
@@ -231,9 +279,12 @@ class TrainingJob:
         return Model(document, {**weights, **problem.arrays, **kept})
 
     def options_to_json(self) -> dict[str, Any]:
-        """Return the options as the model file records them: a user's cell and layer by name, without their paths."""
+        """Return the options as the model file records them: files by name, without their paths."""
         paths = {"cell": self.options.cell, "layer": self.options.layer}
         names = {key: path and os.path.basename(path).removesuffix(".py") for key, path in paths.items()}
+        for key in ("vectors", "from_model"):
+            if path := getattr(self.options, key, None):
+                names[key] = decode_name(os.path.basename(path))
         return asdict(replace(self.options, **names))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:

@@ -143,8 +143,18 @@ class Run:
         for parameter in self.parameters.values():
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
+        self.clear_frozen()
         self.update(self.current_rate(count))
         self.loss_sum += float(loss.detach())
+
+    def clear_frozen(self) -> None:
+        """Set the gradients of rows that are frozen in this epoch to zero, so that the optimiser leaves them."""
+        if not any(self.epoch < frozen.epochs for frozen in self.problem.frozen.values()):
+            return
+        weights = self.network.named_tensors()
+        for name, frozen in self.problem.frozen.items():
+            if self.epoch < frozen.epochs and (gradient := weights[name].grad) is not None:
+                clear_rows(gradient, torch.from_numpy(frozen.rows))
 
     def current_rate(self, count: int) -> float:
         """Return the learning rate: one schedule over the main epochs, a lower one over the refit epochs."""
@@ -310,6 +320,15 @@ STATE_FIELDS = (
 def make_parameters(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, torch.nn.Parameter]:
     """Return trained tensors of one or more axes with these first values, float32."""
     return {name: torch.nn.Parameter(torch.tensor(array, dtype=torch.float32)) for name, array in arrays.items()}
+
+
+def clear_rows(gradient: torch.Tensor, rows: torch.Tensor) -> None:
+    """Set rows of a gradient to zero, in place. rows: bool, of its first axis."""
+    if gradient.is_sparse:
+        values, kept = gradient._values(), gradient._indices()[0]
+        values[rows[kept]] = 0
+    else:
+        gradient[rows] = 0
 
 
 def copy_parameters(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:

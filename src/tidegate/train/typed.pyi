@@ -19,6 +19,8 @@ class ClassifyOptions(TypedDict, total=False):
     skip_bad: bool
     drop_words: float
     drop_rare: float
+    vectors: str | None
+    freeze_vectors: int | None
     conversation: str | None
     turn: str | None
     speaker: str | None
@@ -41,6 +43,7 @@ class ClassifyOptions(TypedDict, total=False):
     average: float
     refit_rate: float
     patience: int | None
+    from_model: str | None
     seed: int
     hold_out: float | None
     refit_epochs: int | None
@@ -75,6 +78,8 @@ class EncodeOptions(TypedDict, total=False):
     skip_bad: bool
     drop_words: float
     drop_rare: float
+    vectors: str | None
+    freeze_vectors: int | None
     conversation: str | None
     turn: str | None
     speaker: str | None
@@ -97,6 +102,7 @@ class EncodeOptions(TypedDict, total=False):
     average: float
     refit_rate: float
     patience: int | None
+    from_model: str | None
     seed: int
     hold_out: float | None
     refit_epochs: int | None
@@ -141,6 +147,7 @@ class ForecastOptions(TypedDict, total=False):
     average: float
     refit_rate: float
     patience: int | None
+    from_model: str | None
     seed: int
     horizon: int | None
     targets: str | None
@@ -170,6 +177,8 @@ class TagOptions(TypedDict, total=False):
     vocabulary: int
     drop_words: float
     drop_rare: float
+    vectors: str | None
+    freeze_vectors: int | None
     cell: str
     dialect: str
     project: int | None
@@ -182,6 +191,7 @@ class TagOptions(TypedDict, total=False):
     average: float
     refit_rate: float
     patience: int | None
+    from_model: str | None
     seed: int
     hold_out: float | None
     refit_epochs: int | None
@@ -192,7 +202,7 @@ class TagOptions(TypedDict, total=False):
     lookahead: int | None
     decoder: str
     hidden: int | None
-    embed: int
+    embed: int | None
     smoothing: float
     label_weight: float
     drop_embed: float

@@ -113,7 +113,7 @@ def test_every_entry_says_what_it_must(name):
 
 
 def test_names_and_near_names():
-    texts = {"atis", "clinc150", "clinc150_oos", "meld", "reuters_r8", "snips", "sst2", "swda", "trec"}
+    texts = {"atis", "clinc150", "clinc150_oos", "meld", "reuters_r8", "snips", "sst2", "sst_trees", "swda", "trec"}
     series = {"ecg5000", "etth1", "exchange_rate", "japanese_vowels", "load", "m4_hourly", "uci_har_subset"}
     assert catalogue.list_names() == sorted(texts | series)
     assert {name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"} == texts
