@@ -51,6 +51,8 @@ def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
         lines.append(explain_mase(len(targets), options["season"], "; `tidegate score` gives the errors of each"))
     elif len(targets) > 1:
         lines.append(f"This is a mean over {len(targets)} channels, whatever their units.")
+    if share := (provenance["calibration"] or {}).get("branch"):
+        lines.append(explain_branch(share))
     warning = baseline_warning(figures[metric], rivals, metric.upper())
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
@@ -84,6 +86,22 @@ def explain_mase(channels: int, season: int | None, more: str = "") -> str:
     return textwrap.fill(
         f"The {channels} channels may have different units, so each error is divided by how far values {apart} apart "
         f"differ on average in the history of its channel (MASE){more}.",
+        79,
+    )
+
+
+def explain_branch(share: float) -> str:
+    """Say what the linear branch does, in lines of less than 80 characters.
+
+    >>> print(explain_branch(0.7))
+    The model is a network with a linear branch: each forecast moves 70 % of the
+    way from the network's median to ridge on the same window, as the held-out rows
+    chose.
+    """
+    where = "to ridge" if share == 1 else f"{100 * share:.0f} % of the way from the network's median to ridge"
+    return textwrap.fill(
+        f"The model is a network with a linear branch: each forecast moves {where} on the same window, as the held-out "
+        "rows chose.",
         79,
     )
 

@@ -41,7 +41,7 @@ class Origins(NamedTuple):
 class Inputs(Protocol):
     """The rows of a problem as inputs of a ridge regression.
 
-    length: the steps of an input. reach: the steps that a forecast reads. needs: how many there have to be at least.
+    length: the steps of an input. reach: the steps that a forecast reads. needs: how many there have to be for a fit.
     """
 
     transform: SeriesTransform
@@ -106,7 +106,8 @@ class SegmentInputs:
         assert forecast
         self.rows, self.transform = rows, rows.transform
         self.window = RidgeWindow(length, forecast.horizon, season, centre)
-        self.length, self.reach, self.needs = length, self.window.reach, 1
+        self.length, self.reach = length, self.window.reach
+        self.needs = self.reach
 
     def find_origins(self, rows: Indices) -> Origins:
         ends = [np.arange(self.rows.first[row], self.rows.end[row]) for row in rows]
@@ -202,6 +203,9 @@ def fit_maps(inputs: Inputs, origins: Origins) -> tuple[LinearMap, ...] | None:
     The last `HOLD_OUT` of the steps choose it, which no forecast of the first fit reaches; then all origins are fitted.
     Beyond MAX_WINDOWS only every second origin is used, or every third, and so on.
     """
+    origins = origins.select(origins.end + 1 >= inputs.needs)
+    if not len(origins.end):
+        return None
     origins = origins.select(slice(None, None, max(1, -(-len(origins.end) // MAX_WINDOWS))))
     horizon, targets = inputs.read(origins.select(slice(1)))[2].shape[1:]
     ends = np.zeros(origins.series.max() + 1, np.int64)
