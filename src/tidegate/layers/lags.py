@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import OptionError
 from . import _options as options
 from ._layer import Layer, States
@@ -18,6 +21,8 @@ from ._layer import Layer, States
 @dataclass(frozen=True, kw_only=True)
 class Lags(Layer):
     """steps: how many inputs there are in the output, this one included."""
+
+    gathers = True
 
     size: int
     parts: int
@@ -64,3 +69,10 @@ class Lags(Layer):
         past = [column.reshape(rows, older) for column in xp.split(s["past"], self.columns)]
         out = xp.concat([numbers for pair in zip(past, now, strict=True) for numbers in pair])
         return out, {"past": xp.push(s["past"], xp.concat(now))}
+
+    def gather(self, x: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        at = lengths + np.arange(-self.steps, 0)[:, None]
+        latest = x[np.maximum(at, 0), np.arange(x.shape[1])]
+        latest[at < 0] = 0
+        kept = latest.reshape(self.steps, x.shape[1], self.parts, -1)[..., : self.columns]
+        return np.ascontiguousarray(kept.transpose(1, 3, 0, 2)).reshape(x.shape[1], self.width)
