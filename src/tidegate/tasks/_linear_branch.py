@@ -110,9 +110,10 @@ class SegmentInputs:
         self.needs = self.reach
 
     def find_origins(self, rows: Indices) -> Origins:
-        ends = [np.arange(self.rows.first[row], self.rows.end[row]) for row in rows]
-        counts = [len(each) for each in ends]
-        return Origins(np.repeat(rows, counts), np.repeat(self.rows.series[rows], counts), np.concatenate(ends))
+        counts = self.rows.end[rows] - self.rows.first[rows]
+        own = np.repeat(rows, counts)
+        step = np.arange(len(own)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return Origins(own, self.rows.series[own], self.rows.first[own] + step)
 
     def read(self, origins: Origins) -> tuple[Floats, Floats, Floats]:
         ahead, parts = np.arange(1, self.window.horizon + 1), []
@@ -173,11 +174,15 @@ class LinearBranch:
 
 
 def fit_linear_branch(problem: Problem, rows: Indices) -> LinearBranch | None:
-    """Fit the branch to the origins of these rows; None where they are too few, or the targets too many."""
+    """Fit the branch to the origins of these rows; None where they are too few, or the targets too many.
+
+    Training rows among them choose the penalty; a fit to held-out rows too keeps it, as that of the baseline does.
+    """
     inputs = make_inputs(problem)
     if inputs is None:
         return None
-    maps = fit_maps(inputs, inputs.find_origins(np.sort(rows)))
+    is_training = np.isin(rows, problem.train_rows)
+    maps = fit_maps(inputs, *(inputs.find_origins(np.sort(rows[which])) for which in (is_training, ~is_training)))
     return None if maps is None else LinearBranch(inputs, maps, len(problem.options.levels()))
 
 
@@ -197,16 +202,18 @@ def make_inputs(problem: Problem) -> Inputs | None:
     return WindowInputs(rows, length) if length >= rows.transform.window.segment else None
 
 
-def fit_maps(inputs: Inputs, origins: Origins) -> tuple[LinearMap, ...] | None:
+def fit_maps(inputs: Inputs, origins: Origins, further: Origins) -> tuple[LinearMap, ...] | None:
     """Fit a map for each target, each with the penalty that is best on the end of every series.
 
-    The last `HOLD_OUT` of the steps choose it, which no forecast of the first fit reaches; then all origins are fitted.
-    Beyond MAX_WINDOWS only every second origin is used, or every third, and so on.
+    The last `HOLD_OUT` of the steps of `origins` choose it, which no forecast of the first fit reaches; then all of
+    them are fitted, and further ones. Beyond MAX_WINDOWS only every second origin is used, or every third, and so on.
     """
-    origins = origins.select(origins.end + 1 >= inputs.needs)
+    every = max(1, -(-(len(origins.end) + len(further.end)) // MAX_WINDOWS))
+    origins, further = (
+        of.select(of.end + 1 >= inputs.needs).select(slice(None, None, every)) for of in (origins, further)
+    )
     if not len(origins.end):
         return None
-    origins = origins.select(slice(None, None, max(1, -(-len(origins.end) // MAX_WINDOWS))))
     horizon, targets = inputs.read(origins.select(slice(1)))[2].shape[1:]
     ends = np.zeros(origins.series.max() + 1, np.int64)
     np.maximum.at(ends, origins.series, origins.end + 1 + horizon)
@@ -225,6 +232,7 @@ def fit_maps(inputs: Inputs, origins: Origins) -> tuple[LinearMap, ...] | None:
     if not compared.all():
         return None
     add_moments(moments, inputs, origins.select(~early))
+    add_moments(moments, inputs, further)
     return tuple(one.solve([PENALTIES[best]])[0] for one, best in zip(moments, errors.argmin(1).tolist(), strict=True))
 
 

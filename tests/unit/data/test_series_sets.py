@@ -143,7 +143,7 @@ def test_sets_split_by_a_date(known, data, train, test, tmp_path):
 
 def test_water_flow_keeps_the_zone_of_its_times(tmp_path):
     lines = [f"2022-03-{1 + k // 24:02d}T{k % 24:02d}:00:00+01:00,{k}.5" for k in range(744)]
-    lines += [f"2022-04-{1 + k // 24:02d}T{k % 24:02d}:00:00+02:00,{k}.5" for k in range(400)]
+    lines += [f"2022-04-{1 + k // 24:02d}T{k % 24:02d}:00:00+02:00,{k}.5" for k in range(1, 401)]
     paths = written(tmp_path, water_flow.parse({"all": "\r\n".join(["Time,Water flow [l/s]", *lines]).encode()}))
     found = {split: read_series(path, **flags("water_flow")).series[0] for split, path in paths.items()}
     assert [len(found[split].values) for split in ("train", "test", "all")] == [888, 256, 1144]

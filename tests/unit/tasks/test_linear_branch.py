@@ -126,6 +126,18 @@ def test_the_branch_is_the_baseline(name: str) -> None:
         assert (moved[own, :, 0] == moved[own, :, 2]).all()
 
 
+def test_with_the_held_out_end_it_is_the_baseline_that_the_file_stores() -> None:
+    made = make_job([WALK], refit_epochs=1)
+    problem, arrays = made.problem, made.problem.arrays
+    branch = problem.fit_branch(np.arange(len(problem.rows.lengths)))
+    assert isinstance(branch, LinearBranch)
+    (own,) = branch.maps
+    assert np.allclose(own.weights, arrays["baseline.ridge.weights"][0], atol=1e-6)
+    first = problem.fit_branch(problem.train_rows)
+    assert isinstance(first, LinearBranch)
+    assert not np.allclose(own.weights, first.maps[0].weights, atol=1e-4)
+
+
 def test_held_out_rows_do_not_reach_the_branch_that_is_judged() -> None:
     made, other = (make_job([x]) for x in (WALK, np.where(T < 204, WALK, 50 - WALK)))
     assert (made.problem.train_rows == other.problem.train_rows).all()
