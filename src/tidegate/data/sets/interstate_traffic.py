@@ -37,7 +37,10 @@ SET = DataSet(
     task="forecast",
     licence="UCI archive (Metro Interstate Traffic Volume), CC BY 4.0; AutoTS, which holds them, is MIT-licensed",
     source="the package autots 1.0.4; 104 hours without a count have that of the hour before",
-    published=(),
+    published=(
+        "mean absolute error, horizon 24, every origin of the test, measured on these files: ridge regression 291.0, "
+        "the value of a week before 304.1, the last value 2200.3",
+    ),
     split="train: until February 2018; test: March to September; all: both, so that test steps have their past",
     rows={"train": 12384, "test": 5136, "all": 17520},
     labels=0,

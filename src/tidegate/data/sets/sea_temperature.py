@@ -31,7 +31,10 @@ SET = DataSet(
     task="forecast",
     licence="free to use and redistribute, not for legal use; cite NERACOOS, dataset B01_sbe37_all",
     source="the package bokeh_sampledata 2026.1",
-    published=(),
+    published=(
+        "mean absolute error, horizon 48, every origin of the test, measured on these files: the last value 0.194, "
+        "ridge regression 0.197",
+    ),
     split="train: until November 2016; test: until March 2017; all: both, so that test steps have their past",
     rows={"train": 13896, "test": 5329, "all": 19225},
     labels=0,

@@ -28,7 +28,10 @@ SET = DataSet(
     task="forecast",
     licence="public domain (NOAA); vega_datasets, which holds them, is MIT-licensed",
     source="the package vega_datasets 0.9.0",
-    published=(),
+    published=(
+        "mean absolute error, horizon 24, every origin of the test, measured on these files: ridge regression 0.0682, "
+        "the value of a day before 0.202, the last value 2.59",
+    ),
     split="train: until September 2010; test: October to December; all: both, so that test steps have their past",
     rows={"train": 6551, "test": 2208, "all": 8759},
     labels=0,

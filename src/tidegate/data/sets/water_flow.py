@@ -26,7 +26,10 @@ SET = DataSet(
     task="forecast",
     licence="donated by Tecnojest s.r.l. to river, which holds them and is BSD-licensed",
     source="the package river 0.22.0",
-    published=(),
+    published=(
+        "mean absolute error, horizon 24, every origin of the test, measured on these files: the last value 0.713, "
+        "ridge regression 2.47",
+    ),
     split="train: the first 888 hours; test: the other 380; all: both, so that test steps have their past",
     rows={"train": 888, "test": 380, "all": 1268},
     labels=0,
