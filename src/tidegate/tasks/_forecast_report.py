@@ -52,7 +52,7 @@ def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
     elif len(targets) > 1:
         lines.append(f"This is a mean over {len(targets)} channels, whatever their units.")
     if share := (provenance["calibration"] or {}).get("branch"):
-        lines.append(explain_branch(share))
+        lines.append(explain_branch(share, provenance["calibration"].get("width", 1.0)))
     warning = baseline_warning(figures[metric], rivals, metric.upper())
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
@@ -90,7 +90,7 @@ def explain_mase(channels: int, season: int | None, more: str = "") -> str:
     )
 
 
-def explain_branch(share: float) -> str:
+def explain_branch(share: float, width: float = 1.0) -> str:
     """Say what the linear branch does, in lines of less than 80 characters.
 
     >>> print(explain_branch(0.7))
@@ -101,7 +101,7 @@ def explain_branch(share: float) -> str:
     where = "to ridge" if share == 1 else f"{100 * share:.0f} % of the way from the network's median to ridge"
     return textwrap.fill(
         f"The model is a network with a linear branch: each forecast moves {where} on the same window, as the held-out "
-        "rows chose.",
+        f"rows chose{f', and its intervals are {100 * width:.0f} % as wide' if width != 1 else ''}.",
         79,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._linear_branch import LinearBranch, choose_share, fit_linear_branch, join_branch
+from ._linear_branch import LinearBranch, choose_share, choose_width, fit_linear_branch, join_branch
 from ._windows import OUTPUT
 from .base import Array, Batch, Branch, Calibration, Dropout, Indices, Predictions, Problem, Tensors
 
@@ -27,7 +27,7 @@ class Quantiles(Problem):
     known.
 
     A ridge regression on the same window is the linear branch: all quantiles of a forecast move by a share of the way
-    from their median to it, which held-out errors choose.
+    from their median to it, which held-out errors choose; where these clearly say so, intervals get another width.
 
     There is no other calibration: the end of a series is too short, and too unlike what follows, to shift quantiles by
     it. Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) reduced the coverage of later
@@ -71,22 +71,29 @@ class Quantiles(Problem):
         if len(self.provenance["targets"]) > 1 and (scaled := known & (scale > 0)).any():
             known, unit = scaled, unit / np.where(scaled, scale, 1)
         outputs, branch = (of[OUTPUT].reshape(*y.shape, -1) for of in (predictions.outputs, predictions.branch))
-        share = choose_share(outputs, branch, y, unit, known, self.options.levels().index(0.5))
-        return {OUTPUT: {"branch": share}} if share else {}
+        levels = self.options.levels()
+        share = choose_share(outputs, branch, y, unit, known, levels.index(0.5))
+        if not share:
+            return {}
+        moved = outputs + share * (branch - outputs[..., [levels.index(0.5)]])
+        width = choose_width(moved, y, predictions.mask[OUTPUT], levels, y.shape[1])
+        return {OUTPUT: {"branch": share, **({"width": width} if width != 1 else {})}}
 
     def apply_calibration(self, predictions: Predictions, calibration: Calibration) -> Predictions:
         if not (share := calibration.get(OUTPUT, {}).get("branch")):
             return predictions
-        levels = self.options.levels()
+        levels, width = self.options.levels(), calibration[OUTPUT].get("width", 1.0)
         outputs = predictions.outputs[OUTPUT]
         median = np.repeat(outputs[:, levels.index(0.5) :: len(levels)], len(levels), 1)
-        return replace(predictions, outputs={OUTPUT: outputs + share * (predictions.branch[OUTPUT] - median)})
+        moved = median + share * (predictions.branch[OUTPUT] - median) + width * (outputs - median)
+        return replace(predictions, outputs={OUTPUT: moved})
 
     def join_branch(
         self, branch: Branch, calibration: Calibration, tensors: dict[str, Array]
     ) -> tuple[Problem, dict[str, Array]]:
         assert isinstance(branch, LinearBranch)
-        return join_branch(self, branch, calibration[OUTPUT]["branch"], tensors)
+        own = calibration[OUTPUT]
+        return join_branch(self, branch, own["branch"], own.get("width", 1.0), tensors)
 
     def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error: with few held-out weeks an early epoch can look best by luck."""

@@ -14,7 +14,7 @@ from tidegate.data.series import from_arrays
 from tidegate.tasks import forecast
 from tidegate.tasks._baseline_models import Ridge
 from tidegate.tasks._baselines import RIDGE
-from tidegate.tasks._linear_branch import LinearBranch, choose_share
+from tidegate.tasks._linear_branch import LinearBranch, choose_share, choose_width
 from tidegate.tasks._options import make_options
 from tidegate.tasks._windows import OUTPUT, Windows
 from tidegate.train.job import TrainingJob
@@ -73,7 +73,7 @@ def test_the_joined_graph_gives_the_moved_quantiles(name: str) -> None:
     branch = run.fit_branch()
     assert isinstance(branch, LinearBranch)
     predictions = run.predict(run.valid_rows, branch=branch)
-    calibration = {OUTPUT: {"branch": 0.3}}
+    calibration = {OUTPUT: {"branch": 0.3, "width": 0.5}}
     expected = problem.apply_calibration(predictions, calibration).outputs[OUTPUT]
     joined, tensors = problem.join_branch(branch, calibration, run.tensors())
     model = made.draft(tensors, calibration, problem.provenance, joined)
@@ -197,6 +197,17 @@ def test_the_share_has_the_lowest_error_and_is_the_least_on_a_tie() -> None:
     assert choose_share(outputs, branch, y, weight, known & (y > 2), 1) == 0.3
     assert choose_share(outputs, branch, -y, weight, known, 1) == 0.0
     assert choose_share(outputs, branch, 9 * y, weight, known, 1) == 1.0
+
+
+def test_the_width_changes_only_where_held_out_rows_clearly_say_so() -> None:
+    random, levels = np.random.default_rng(1), (0.1, 0.5, 0.9)
+    y, known = random.standard_normal((400, 2, 1)), np.ones((400, 2, 1), bool)
+    right = np.array([-1.28, 0.0, 1.28]) + np.zeros((400, 2, 1, 3))
+    assert choose_width(right, y, known, levels, 2) == 1.0
+    assert choose_width(1.1 * right, y, known, levels, 2) == 1.0
+    assert choose_width(5 * right, y, known, levels, 2) == 0.2
+    assert choose_width(right / 2, y, known, levels, 2) == 2.0
+    assert choose_width(2 * right, y, known, levels, 400) == 1.0  # one forecast's worth of steps says nothing clearly
 
 
 def test_too_few_steps_and_too_many_targets_have_no_branch() -> None:
