@@ -40,11 +40,14 @@ def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
         epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
         evaluated += f", measured before {epochs}, which trained on it too"
     metric = "mase" if len(targets) > 1 and "mase" in figures else "mae"
-    errors = provenance["baselines" if metric == "mae" else "baselines_mase"]
-    rivals = {name: error for name, error in errors.items() if isinstance(error, float)}
     metrics = [metric, *(["mase"] if metric == "mae" and len(provenance["fitted_on"]) > 1 else [])]
+    compared = "mase" if "mase" in metrics and "mase" in figures else metric  # in which no series counts for its unit
+    errors = provenance["baselines" if compared == "mae" else "baselines_mase"]
+    rivals = {name: error for name, error in errors.items() if isinstance(error, float)}
     beside = {
-        name: {"mae": provenance["baselines"][name], "mase": provenance["baselines_mase"].get(name)} for name in rivals
+        name: {"mae": error, "mase": provenance["baselines_mase"].get(name)}
+        for name, error in provenance["baselines"].items()
+        if isinstance(error, float)
     }
     lines = [evaluated, format_errors(metrics, figures, beside, provenance["baselines"])]
     if metric == "mase":
@@ -53,7 +56,7 @@ def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
         lines.append(f"This is a mean over {len(targets)} channels, whatever their units.")
     if share := (provenance["calibration"] or {}).get("branch"):
         lines.append(explain_branch(share, provenance["calibration"].get("width", 1.0)))
-    warning = baseline_warning(figures[metric], rivals, metric.upper())
+    warning = baseline_warning(figures[compared], rivals, compared.upper())
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 

@@ -64,11 +64,14 @@ class Quantiles(Problem):
         return fit_linear_branch(self, rows)
 
     def calibrate(self, predictions: Predictions) -> Calibration:
-        """Choose the share of the branch by the held-out errors that `fit` compares with those of the baselines."""
+        """Choose the share of the branch by held-out errors: of several series or channels by MASE, so that none counts
+        for more because of its unit.
+        """
         if OUTPUT not in predictions.branch or not (known := predictions.mask[OUTPUT]).any():
             return {}
         y, unit, scale = predictions.targets[OUTPUT].astype(np.float64).swapaxes(0, 1)
-        if len(self.provenance["targets"]) > 1 and (scaled := known & (scale > 0)).any():
+        several = max(len(self.provenance["targets"]), len(self.provenance["fitted_on"])) > 1
+        if several and (scaled := known & (scale > 0)).any():
             known, unit = scaled, unit / np.where(scaled, scale, 1)
         outputs, branch = (of[OUTPUT].reshape(*y.shape, -1) for of in (predictions.outputs, predictions.branch))
         levels = self.options.levels()
