@@ -127,6 +127,18 @@ def two_outputs_model(ahead: int = 0) -> Model:
     return build(builder.layers, IDS, outputs)
 
 
+def linear_model(columns: int = 2) -> Model:
+    """A recurrence over segments of three steps, beside a linear map of the latest ones, as forecasters have it."""
+    builder = Builder(9)
+    builder.recurrence(cells.load("gru"), 8)
+    builder.add("pool", over=["last"])
+    builder.add("lags", parts=3, columns=columns, steps=4, sources=("x",))
+    builder.add("pool", over=["last"])
+    builder.add("grouped", groups=columns, size=5, times=3)
+    builder.add("dense", size=15 * columns, activation="none", sources=(1,), add=4)
+    return build(builder.layers, numbers(9))
+
+
 def whole_model() -> Model:
     """A bidirectional branch and a branch of single steps."""
     builder = Builder(None)
@@ -147,5 +159,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "linear": linear_model,
     "two outputs": two_outputs_model,
     "two outputs, one late": lambda: two_outputs_model(2),
+    "linear": linear_model,
+    "linear, one column": lambda: linear_model(1),
     "whole": whole_model,
 }

@@ -58,6 +58,7 @@ class Layer(ABC):
     both_directions: ClassVar[bool] = False  # whether it reads each row from its first step and from its last
     repeats: ClassVar[bool] = False  # whether a row has the same output after every step
     copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
+    gathers: ClassVar[bool] = False  # whether its output only copies numbers of the latest steps, as `gather` does
     skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
     fitted_apart: ClassVar[bool] = False  # whether its weights are fitted at once, beside a network in training
     held: ClassVar[tuple[str, ...]] = ()  # the states that steps only read, which stand last in a block
@@ -265,6 +266,13 @@ class Layer(ABC):
             y, s = step(self, xp, t, s, x, np.full((x.shape[0], 1), k + 1))
             out.append(y)
         return out
+
+    def gather(self, x: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the output after the last step of rows, [B, width], of a layer that `gathers`.
+
+        x: [T, B, width], from the first step of each row. lengths: the number of its steps [B], at least 1.
+        """
+        raise OptionError(f"{self.kind} computes its output; run its steps")
 
     def logits(self, xp: Any, t: dict[str, Any], x: Any) -> Any:
         """Return what `ends_in` turns into probabilities. Raises OptionError for a layer that makes none."""

@@ -18,8 +18,8 @@ from .driven import compile_driven, find_most, place_memories
 from .engine import resolve_target
 from .growing import GrowingArray
 from .kept_steps import keep_steps, place_kept
+from .last_step import make_last_runner
 from .level_input import LevelInput, Plan, count_ended, describe_unknown_side, level_words
-from .offline import make_runner
 from .precision import resolve_precision
 from .state import MAX_STEPS, State, make_initial, read_step_count, write_step_count
 from .threads import resolve_threads
@@ -116,7 +116,8 @@ class CompiledModel:
                 self.decodings[name] = decoding = Decoding(output, size)
                 size = decoding.end
         self.late_decoding = next((one for one in self.decodings.values() if one.late), None)
-        self.runner = make_runner(first, self.target, None, weights, compute, size - first.state_bytes)
+        steps = None if self.upper else source.rows
+        self.runner = make_last_runner(first, steps, self.target, weights, compute, size - first.state_bytes)
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         self.reader: Input | LevelInput = LevelInput(model, self.source) if self.upper else self.source
         self.takes_one_id = source.features is None and source.ids == 1

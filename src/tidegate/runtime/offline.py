@@ -52,6 +52,13 @@ class StepStage:
         self.engine.run(x, lengths, states, np.empty_like(states), out, True, threads, True)
         return out[self.look_ahead :]
 
+    def run_last(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+        """Return the output [B, outputs] of the last step of each row, where no output is late."""
+        states = self.initial[None].repeat(x.shape[1], 0)
+        out = np.empty((x.shape[1], self.outputs), np.float32)
+        self.engine.run(x, lengths, states, np.empty_like(states), out, False, threads, True)
+        return out
+
 
 class BidirectionalStage:
     """A bidirectional layer. before: an embed layer that both directions look up by themselves, or nothing."""

@@ -40,18 +40,23 @@ def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
         epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
         evaluated += f", measured before {epochs}, which trained on it too"
     metric = "mase" if len(targets) > 1 and "mase" in figures else "mae"
-    errors = provenance["baselines" if metric == "mae" else "baselines_mase"]
-    rivals = {name: error for name, error in errors.items() if isinstance(error, float)}
     metrics = [metric, *(["mase"] if metric == "mae" and len(provenance["fitted_on"]) > 1 else [])]
+    compared = "mase" if "mase" in metrics and "mase" in figures else metric  # in which no series counts for its unit
+    errors = provenance["baselines" if compared == "mae" else "baselines_mase"]
+    rivals = {name: error for name, error in errors.items() if isinstance(error, float)}
     beside = {
-        name: {"mae": provenance["baselines"][name], "mase": provenance["baselines_mase"].get(name)} for name in rivals
+        name: {"mae": error, "mase": provenance["baselines_mase"].get(name)}
+        for name, error in provenance["baselines"].items()
+        if isinstance(error, float)
     }
     lines = [evaluated, format_errors(metrics, figures, beside, provenance["baselines"])]
     if metric == "mase":
         lines.append(explain_mase(len(targets), options["season"], "; `tidegate score` gives the errors of each"))
     elif len(targets) > 1:
         lines.append(f"This is a mean over {len(targets)} channels, whatever their units.")
-    warning = baseline_warning(figures[metric], rivals, metric.upper())
+    if share := (provenance["calibration"] or {}).get("branch"):
+        lines.append(explain_branch(share, provenance["calibration"].get("width", 1.0)))
+    warning = baseline_warning(figures[compared], rivals, compared.upper())
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 
@@ -84,6 +89,22 @@ def explain_mase(channels: int, season: int | None, more: str = "") -> str:
     return textwrap.fill(
         f"The {channels} channels may have different units, so each error is divided by how far values {apart} apart "
         f"differ on average in the history of its channel (MASE){more}.",
+        79,
+    )
+
+
+def explain_branch(share: float, width: float = 1.0) -> str:
+    """Say what the linear branch does, in lines of less than 80 characters.
+
+    >>> print(explain_branch(0.7))
+    The model is a network with a linear branch: each forecast moves 70 % of the
+    way from the network's median to ridge on the same window, as the held-out rows
+    chose.
+    """
+    where = "to ridge" if share == 1 else f"{100 * share:.0f} % of the way from the network's median to ridge"
+    return textwrap.fill(
+        f"The model is a network with a linear branch: each forecast moves {where} on the same window, as the held-out "
+        f"rows chose{f', and its intervals are {100 * width:.0f} % as wide' if width != 1 else ''}.",
         79,
     )
 

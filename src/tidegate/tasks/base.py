@@ -297,22 +297,6 @@ class Problem:
         raise NotImplementedError(f"{type(self).__name__} has no branch")
 
 
-def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) -> Predictions:
-    """Calibrate the outputs of each fold by what the other folds give, so that no row influences its own.
-
-    folds: the fold of each row, int64 [rows]. A single fold stays as it is.
-    """
-    outputs = {name: y.copy() for name, y in predictions.outputs.items()}
-    for fold in np.unique(folds):
-        own, others = folds == fold, folds != fold
-        if others.any():
-            calibration = problem.calibrate(predictions.select(others))
-            scaled = problem.apply_calibration(predictions.select(own), calibration)
-            for name, y in outputs.items():
-                y[own[predictions.row[name]]] = scaled.outputs[name]
-    return replace(predictions, outputs=outputs)
-
-
 def concatenate(rows: list[Array]) -> tuple[Array, Indices]:
     """Concatenate rows [T, ...] of one dtype: their steps one after another [N, ...], and their lengths [B]."""
     return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)

@@ -310,10 +310,12 @@ class TrainingJob:
 
 def describe_calibration(calibration: Calibration) -> dict[str, Any]:
     """Describe a calibration for the provenance: that of the only output, or of several by name."""
-    each = {
-        name: {**of, **({"of": "the last layer's weights, fitted on the held-out rows"} if "factor" in of else {})}
-        for name, of in calibration.items()
+    meant = {
+        "factor": "the last layer's weights, fitted on the held-out rows",
+        "branch": "a linear model of the same input, whose share the held-out rows chose",
+        "width": "of the intervals, as a share of the network's",
     }
+    each = {name: {**of, "of": "; ".join(meant[key] for key in of)} for name, of in calibration.items()}
     return next(iter(each.values())) if len(each) == 1 else each
 
 

@@ -15,7 +15,8 @@ import torch
 
 from ..errors import DataError
 from ..nn import Trainable
-from ..tasks.base import Branch, Calibration, Indices, Predictions, Problem, cross_calibrate
+from ..tasks._cross_calibration import cross_calibrate
+from ..tasks.base import Branch, Calibration, Indices, Predictions, Problem
 from .adamw import AdamW
 from .batches import plan
 from .forward import NetworkOutputs, join_predictions, match_targets

@@ -115,6 +115,7 @@ def test_every_entry_says_what_it_must(name):
 def test_names_and_near_names():
     texts = {"atis", "clinc150", "clinc150_oos", "meld", "reuters_r8", "snips", "sst2", "sst_trees", "swda", "trec"}
     series = {"ecg5000", "etth1", "exchange_rate", "japanese_vowels", "load", "m4_hourly", "uci_har_subset"}
+    series |= {"interstate_traffic", "petroleum", "sea_temperature", "seattle_temperature", "water_flow"}
     assert catalogue.list_names() == sorted(texts | series)
     assert {name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"} == texts
     with pytest.raises(OptionError, match=r"unknown data set 'clinc'; did you mean 'clinc150'\? choose one of atis"):

@@ -20,7 +20,19 @@ from tidegate.data import catalogue, wheel
 from tidegate.data.dataset import File
 from tidegate.data.folder import Folder
 from tidegate.data.series import read_series
-from tidegate.data.sets import ecg5000, etth1, exchange_rate, japanese_vowels, load, m4_hourly
+from tidegate.data.sets import (
+    ecg5000,
+    etth1,
+    exchange_rate,
+    interstate_traffic,
+    japanese_vowels,
+    load,
+    m4_hourly,
+    petroleum,
+    sea_temperature,
+    seattle_temperature,
+    water_flow,
+)
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError
 
@@ -86,6 +98,56 @@ def test_exchange_rates_plain_and_compressed_are_the_same():
     plain, packed = (exchange_rate.parse({"all": one})["all"] for one in (data, gzip.compress(data)))
     assert plain == packed
     assert plain.data == b"c1,c2\n0.5,1\n0.75,2\n"
+
+
+def zipped(text):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("anything", text)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("known", "data", "train", "test"),
+    [
+        (seattle_temperature, b"date,temp\n2010/09/30 23:00,1\n2010/10/01 00:00,2\n", [[1]], [[2]]),
+        (
+            sea_temperature,
+            gzip.compress(b"time,t\n2016-11-30T23:30:00Z,1\n2016-11-30T23:30:00Z,9\n2016-12-01T00:00:00Z,2\n"),
+            [[1]],
+            [[2]],
+        ),
+        (
+            interstate_traffic,
+            zipped("datetime,traffic_volume\n2018-02-28 22:00:00,5\n2018-02-28 23:00:00,\n2018-03-01 00:00:00,7\n"),
+            [[5], [5]],
+            [[7]],
+        ),
+        (
+            petroleum,
+            zipped(
+                ",datetime,series_id,value\n0,2015-01-02,b,4\n1,2014-12-26,a,1\n2,2014-12-26,b,2\n3,2015-01-02,a,3\n"
+            ),
+            [[2, 1]],
+            [[4, 3]],
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").rpartition(".")[2],
+)
+def test_sets_split_by_a_date(known, data, train, test, tmp_path):
+    paths = written(tmp_path, known.parse({"all": data}))
+    name = known.__name__.rpartition(".")[2]
+    found = {split: read_series(path, **flags(name)).series[0].values.tolist() for split, path in paths.items()}
+    assert found == {"train": train, "test": test, "all": train + test}
+
+
+def test_water_flow_keeps_the_zone_of_its_times(tmp_path):
+    lines = [f"2022-03-{1 + k // 24:02d}T{k % 24:02d}:00:00+01:00,{k}.5" for k in range(744)]
+    lines += [f"2022-04-{1 + k // 24:02d}T{k % 24:02d}:00:00+02:00,{k}.5" for k in range(1, 401)]
+    paths = written(tmp_path, water_flow.parse({"all": "\r\n".join(["Time,Water flow [l/s]", *lines]).encode()}))
+    found = {split: read_series(path, **flags("water_flow")).series[0] for split, path in paths.items()}
+    assert [len(found[split].values) for split in ("train", "test", "all")] == [888, 256, 1144]
+    assert str(found["train"].times[0]) == "2022-02-28T23:00:00.000000"
 
 
 def test_m4_joins_series_of_unequal_length(tmp_path):

@@ -37,6 +37,8 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "running_bag": ({"rows": 10, "size": 4, "most": 3}, None, 4),
     "delay": ({"size": 4, "steps": 2}, 4, 4),
     "join": ({"size": 4}, 4, 4),
+    "lags": ({"size": 6, "parts": 2, "columns": 2, "steps": 3}, 6, 12),
+    "grouped": ({"inputs": 6, "groups": 2, "size": 5, "times": 3}, 6, 30),
     "given": ({"inputs": 4, "size": 3, "initial": [[0.5, -1.0, 2.0]]}, 4, 7),
     "cross_attend": ({"inputs": 4, "size": 6, "heads": 2, "most": 3, "initial": [[0.25] * 12, [1.5] * 12]}, 4, 6),
 }
@@ -168,6 +170,11 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("bag", {"most": 513}, None, "most is 513; expected an integer of 1 to 512"),
         ("delay", {"steps": 0}, 4, "steps is 0; expected an integer of 1 to 1024"),
         ("delay", {"size": 1 << 20, "steps": 2}, 1 << 20, "steps 2 times size 1048576 is over 1048576; use fewer"),
+        ("lags", {"parts": 4}, 6, "parts is 4; expected a divisor of size, which is 6"),
+        ("lags", {"columns": 4}, 6, "columns is 4; expected an integer of 1 to 3"),
+        ("lags", {"steps": 1 << 19}, 6, "steps 524288 times parts 2 times columns 2 is over 1048576; use fewer"),
+        ("grouped", {"groups": 4}, 6, "groups is 4; expected a divisor of inputs, which is 6"),
+        ("grouped", {"size": 1 << 19}, 6, "groups 2 of size 524288, each 3 times, are over 1048576 numbers"),
         ("join", {"size": 5}, 4, "size is 5; the input is 4 wide"),
     ],
 )

@@ -69,6 +69,17 @@ BUILDS: dict[str, Build] = {
         builder.add("cross_attend", size=size, heads=heads, most=most, initial=rows(2 * size, min(most, 9)))
         for heads, most in ((1, 5), (size, 30), (1, min(1500, 12000 // size)))
     ],
+    "lags": lambda builder, size: [
+        builder.add("lags", parts=1, columns=size, steps=3),
+        builder.add("lags", parts=3, columns=1 + size // 2, steps=1),
+        builder.add("lags", parts=1, columns=1, steps=7),
+    ],
+    "grouped": lambda builder, size: [
+        builder.add("grouped", groups=size, size=2, times=3),
+        builder.add("grouped", groups=1, size=size, times=1),
+        builder.add("grouped", groups=1, size=size, times=2),
+        builder.add("grouped", groups=2, size=size, times=1, add=3),
+    ],
     "join": lambda builder, size: [
         builder.add("join"),
         builder.add("join", sources=(1, 0)),

@@ -14,8 +14,9 @@ from tidegate.data.series import from_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError
 from tidegate.tasks import classify
+from tidegate.tasks._cross_calibration import cross_calibrate
 from tidegate.tasks._holdout import split
-from tidegate.tasks.base import Predictions, Problem, cross_calibrate
+from tidegate.tasks.base import Predictions, Problem
 
 
 def table(texts: list[str], labels: list[str], sha256: str = "", **columns: list[str]) -> Table:

@@ -67,7 +67,8 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
     run = made.run(None)
     for _ in run.run():
         pass
-    predictions = run.predict(run.valid_rows)
+    predictions = run.predict(run.valid_rows, branch=run.fit_final_branch())
+    predictions = made.problem.apply_calibration(predictions, run.calibration)
     outputs, targets = predictions.outputs["forecast"], predictions.targets["forecast"]
     predictor = tidegate.Predictor(made.model(run))
     horizon = made.problem.provenance["steps_ahead"]
