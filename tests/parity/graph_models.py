@@ -82,7 +82,7 @@ def ports_model() -> Model:
     return build(builder.layers, PORTS)
 
 
-def linear_model() -> Model:
+def linear_text_model() -> Model:
     """A recurrence over words with parts, and beside it the running sums of a linear model, before the last layer."""
     builder = Builder(None)
     builder.add("embed", rows=30, size=8, sources=("x.words",))
@@ -156,7 +156,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "late": late_model,
     "ports": ports_model,
     "bag": bag_model,
-    "linear": linear_model,
+    "linear text": linear_text_model,
     "two outputs": two_outputs_model,
     "two outputs, one late": lambda: two_outputs_model(2),
     "linear": linear_model,

@@ -208,7 +208,10 @@ def test_a_forecaster_goes_on_with_the_same_columns(tmp_path: Path) -> None:
     made, tensors = start("forecast", series(steps=200), path)
     recorded = Model.load(path).document["task"]["options"]
     assert (made.options.horizon, made.options.lookback) == (3, recorded["lookback"])
-    assert all(np.array_equal(tensors[n], a) for n, a in Model.load(path).tensors.items() if n.startswith("layers."))
+    assert all(np.array_equal(tensors[n], a) for n, a in Model.load(path).tensors.items() if n.startswith("layers.0."))
+    parent = made.problem.provenance["parent"]
+    assert parent["taken"][0] == "recurrent"
+    assert len(parent["taken"]) + len(parent["new"]) == 2  # the last layer is new where ridge is folded into it
     longer, _ = start("forecast", series(), path, horizon=4)
     assert longer.problem.provenance["parent"]["new"] != []
     with pytest.raises(OptionError, match=r"reads series of numbers, and the data of this model are text; start from"):
