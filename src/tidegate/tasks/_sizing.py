@@ -54,14 +54,12 @@ def resolve_classifier(
 def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
     """Decide batch, epochs and width for texts.
 
-    Short messages can afford a wide recurrence, and many labels need more epochs. Small files get smaller batches and
-    at least 600 training steps.
+    Short messages can afford a wide recurrence. Small files get smaller batches and at least 600 training steps.
     """
     rows, steps = len(lengths), sum(lengths)
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
-    most = 8 + min(6, classes // 20)
     least = math.ceil(600 / steps_per_epoch(options, rows, batch))
-    epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
+    epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, 8)), least)
     hidden = options.hidden or (256 if steps / rows <= 32 else 128)
     return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
 

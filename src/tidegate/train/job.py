@@ -315,7 +315,10 @@ def describe_calibration(calibration: Calibration) -> dict[str, Any]:
         "branch": "a linear model of the same input, whose share the held-out rows chose",
         "width": "of the intervals, as a share of the network's",
     }
-    each = {name: {**of, "of": "; ".join(meant[key] for key in of)} for name, of in calibration.items()}
+    each = {
+        name: {**of, "of": "; ".join(text for key, text in meant.items() if key in of)}
+        for name, of in calibration.items()
+    }
     return next(iter(each.values())) if len(each) == 1 else each
 
 
