@@ -36,7 +36,8 @@ def format_doubt(metrics: dict[str, Any], width: int) -> str:
         ]
         lines.append(join_items(figures, width))
     rows = [[format_share(coverage), f"{error:.4f}"] for coverage, error in curve["errors"]]
-    title = [f"rows in scope of least doubt, by {words}", f"AURC {curve['aurc']:.4f}"]
+    scope = " in scope" if rule or outside else ""
+    title = [f"if only the surest rows{scope} are answered, by {words}", f"AURC {curve['aurc']:.4f}"]
     return "\n".join([*lines, join_items(title, width), format_table(["answered", "error"], rows, width=width)])
 
 

@@ -242,7 +242,7 @@ def test_score_counts_what_is_lost_and_what_is_found(files: Path) -> None:
     assert m["reject"]["answered"] == 90 - lost + 30 - round(30 * m["reject"]["recall"])
     report = found.report(100)
     assert f"30 rows out of scope  AUROC {m['out_of_scope']['auroc']:.4f}" in report
-    assert "rows in scope of least doubt, by the entropy of the probabilities  AURC" in report
+    assert "if only the surest rows in scope are answered, by the entropy of the probabilities  AURC" in report
     assert "\n95 %" in report
 
 
