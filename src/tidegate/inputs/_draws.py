@@ -34,7 +34,7 @@ def draw_port_ids(draws: Iterator[int], steps: int, ports: Collection[Port]) -> 
             own = row[port.first : port.first + port.ids]
             own[:] = draw_ids(draws, port.ids, port.size)
             if port.may_lack:
-                own[draw_ids(draws, 1, port.ids + 1)[0] :] = -1
+                own[draw_ids(draws, 1, port.most_drawn + 1)[0] :] = -1
     return rows
 
 

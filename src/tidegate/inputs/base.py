@@ -27,13 +27,20 @@ class Port(NamedTuple):
     """Token ids that a layer can read: columns of an input's steps.
 
     first: the first column. ids: how many there are. size: how many different ids. may_lack: whether a step may have
-    fewer ids; negative numbers then stand in place of the others.
+    fewer ids; negative numbers then stand in place of the others. typical: how many of such ids a made-up step has at
+    most; 0: as many as it can.
     """
 
     first: int
     ids: int
     size: int
     may_lack: bool = False
+    typical: int = 0
+
+    @property
+    def most_drawn(self) -> int:
+        """How many ids a made-up step has at most."""
+        return self.typical or self.ids
 
 
 class Steps(NamedTuple):

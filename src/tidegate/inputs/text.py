@@ -27,6 +27,7 @@ from .base import Input, PlainInput, Port, Steps, new_tuple, refuse_times
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
 NGRAM_ROLES: Final = ("words", "characters")
+TYPICAL: Final = 32  # n-grams of characters in a word: more would make a check of words that nobody writes
 BEFORE: Final = 4  # bytes of a state for the hash that the next word is appended to
 
 
@@ -110,7 +111,8 @@ class TextInput(PlainInput):
         if tables:
             most = ngrams.count_most(*entry["ngrams"]["characters"])
             self._ports["words"] = Port(own, ngrams.WORDS, len(tables["words"]), True)
-            self._ports["characters"] = Port(own + ngrams.WORDS, most, len(tables["characters"]), True)
+            characters = len(tables["characters"])
+            self._ports["characters"] = Port(own + ngrams.WORDS, most, characters, True, min(most, TYPICAL))
         self.size, self.ids = entry["size"], sum(port.ids for port in self._ports.values())
         self.no_step_reason = "no complete word yet" if entry["tokenizer"].get("kind") == "word" else "no step yet"
 

@@ -32,13 +32,13 @@ static int32_t below(uint64_t drawn, uint64_t size) {
 }
 
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
-  static const int32_t ports[][4] = {@ports@}; /* first column, ids, different ids, whether some may lack */
+  static const int32_t ports[][4] = {@ports@}; /* first column, ids, different ids, how many there can be; 0: all */
   int32_t ids[@NAME@_IDS_PER_STEP];
   for (size_t p = 0; p < sizeof ports / sizeof ports[0]; ++p) {
     int32_t *const own = ids + ports[p][0], n = ports[p][1];
     for (int32_t k = 0; k < n; ++k) own[k] = below(draw(seed), (uint64_t)ports[p][2]);
     if (!ports[p][3]) continue;
-    for (int32_t k = below(draw(seed), (uint64_t)n + 1); k < n; ++k) own[k] = -1;
+    for (int32_t k = below(draw(seed), (uint64_t)ports[p][3]); k < n; ++k) own[k] = -1;
   }
   @name@_step(state, ids, out);
 }
@@ -74,7 +74,7 @@ def generate_self_test(program: Program, name: str, expected: list[ExpectedValue
         unbounded = count_unbounded(answer.output_bound) + count_unbounded(answer.state_bound)
         cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {unbounded}, {pointers}}}")
     (source,) = program.model.inputs.values()
-    rows = (f"{{{p.first}, {p.ids}, {p.size}, {int(p.may_lack)}}}" for p in source.ports.values())
+    rows = (f"{{{p.first}, {p.ids}, {p.size}, {p.most_drawn + 1 if p.may_lack else 0}}}" for p in source.ports.values())
     names: dict[str, object] = {"name": name, "NAME": name.upper(), "ports": ", ".join(rows)}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
