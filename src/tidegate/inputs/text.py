@@ -216,7 +216,7 @@ class TextInput(PlainInput):
         tokens, unfinished = feed(x, state[BEFORE:])
         if end and unfinished:
             tokens, unfinished = tokens + flush(unfinished), b""
-        ids = find_ids(tokens).reshape(len(tokens), -1)
+        ids = find_ids(tokens).reshape(len(tokens), self._ports[""].ids)
         if self._ports[""].ids > 1:
             tokens = [self.tokenizer.normalise(token) for token in tokens]
         assert self.ngrams

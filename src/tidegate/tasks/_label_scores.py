@@ -51,7 +51,7 @@ def score_file(
     kind.check_source(source, model)
     check_values(source.path, columns)
     cells, unseen = kind.label_cells(source, options), flags.get("unseen", "error")
-    truth, labels = output.read_targets(cells, options, model.labels, unseen, _labels.REMEDY)
+    truth, labels = output.read_targets(cells, options, model.labels, unseen, "")
     check_scored(truth, source.path, options, flags, labels)
     units = kind.find_units(source, options) or Units(np.arange(len(source)))
     answers = [label_of(answer) for answer in kind.answer_rows(predictor.answers, source, options)]

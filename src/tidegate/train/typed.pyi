@@ -21,6 +21,8 @@ class ClassifyOptions(TypedDict, total=False):
     drop_rare: float
     vectors: str | None
     freeze_vectors: int | None
+    linear: str | None
+    subwords: int | None
     conversation: str | None
     turn: str | None
     speaker: str | None
