@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -198,7 +199,7 @@ class TextCounts:
 def check_scipy() -> None:
     """Raise MissingExtra unless SciPy is there, which comes with scikit-learn."""
     try:
-        import scipy.sparse as _
+        import_module("scipy.sparse")
     except ImportError as error:
         raise MissingExtra(
             "SciPy counts the n-grams of texts; run pip install 'tidegate[train]', or choose --linear off --subwords 0"
