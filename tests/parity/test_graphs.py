@@ -218,10 +218,10 @@ def test_wrong_ids_of_ports_are_one_sentence(piece: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("ports", "sentence"),
     [
-        ({}, "inputs.x.ports: give a step 0 ids together; expected 1 to 64"),
+        ({}, "inputs.x.ports: give a step 0 ids together; expected 1 to 512"),
         ({"a b": {"size": 3}}, "inputs.x.ports: has the name 'a b'; expected letters, digits and _"),
-        ({"a": {"size": 3, "most": 1}}, "inputs.x.ports.a.most: is 1; expected an integer of 2 to 64"),
-        ({"a": {"size": 3, "most": 60}, "b": {"size": 3, "most": 5}}, "give a step 65 ids together"),
+        ({"a": {"size": 3, "most": 1}}, "inputs.x.ports.a.most: is 1; expected an integer of 2 to 512"),
+        ({"a": {"size": 3, "most": 510}, "b": {"size": 3, "most": 3}}, "give a step 513 ids together"),
         ({"a": {"size": 0}}, "inputs.x.ports.a.size: is 0"),
         ({"a": 3}, "inputs.x.ports.a: is 3; expected an object"),
         ({"words": {"size": 30}}, "from[0]: is 'x.grams'; the input has x.words"),

@@ -49,7 +49,8 @@ def weigh_branch(
 
     bounds = ((LEAST_SHARE, MAX_SCALE), (0.0, MAX_BRANCH))
     a, b = minimize(objective, (1.0, 1.0), method="L-BFGS-B", bounds=bounds).x.tolist()
-    gains = losses(factor * logits, targets) - losses(a * logits + b * branch, targets)
+    alone = min((losses(share * logits, targets) for share in (factor, a)), key=np.mean)  # what a gives is no gain of b
+    gains = alone - losses(a * logits + b * branch, targets)
     worth = b > LEAST_SHARE and gains.mean() > gains.std() / len(gains) ** 0.5
     return (a, b) if worth else None
 

@@ -8,7 +8,9 @@ often a class has them.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -151,10 +153,12 @@ def spread_columns(outputs: int, columns: int) -> Floats:
 class TextCounts:
     """The counts of the n-grams that a model knows in all rows, from which linear models are fitted to some of them.
 
-    texts: the words of all rows. rows: those that the n-grams are chosen from. labels: how many a row can have.
+    texts: the words of all rows. rows: those that the n-grams are chosen from. labels: how many a row can have. Raises
+    MissingExtra.
     """
 
     def __init__(self, texts: list[list[bytes]], rows: Indices, labels: int) -> None:
+        check_scipy()
         found = {"words": count_words(texts), "characters": count_characters(texts)}
         own = {kind: Counts(of.hashes, of.matrix[rows]) for kind, of in found.items()}
         tables = {kind: choose_hashes(of, MAX_NGRAMS) for kind, of in own.items()}
@@ -192,6 +196,16 @@ class TextCounts:
         )
 
 
+def check_scipy() -> None:
+    """Raise MissingExtra unless SciPy is there, which comes with scikit-learn."""
+    try:
+        import_module("scipy.sparse")
+    except ImportError as error:
+        raise MissingExtra(
+            "SciPy counts the n-grams of texts; run pip install 'tidegate[train]', or choose --linear off --subwords 0"
+        ) from error
+
+
 def inverse_document_frequency(counts: csr_matrix) -> Floats:
     """Return the smooth inverse document frequency of each n-gram; 0 for one that occurs in too few rows.
 
@@ -214,20 +228,12 @@ def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> 
 
     scaled: scale each feature by how much more often the column's rows have it, see `scale_of`.
     """
-    try:
-        from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise MissingExtra(
-            "scikit-learn fits the linear model beside the network; run pip install 'tidegate[train]', or choose "
-            "--linear off"
-        ) from error
     from scipy.sparse import diags
 
     if (
         not scaled and wanted.shape[1] > 1 and (wanted.sum(1) == 1).all() and wanted.any(0).all()
     ):  # shares one copy of X
-        machine = LinearSVC(C=COST, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
-        machine.fit(X, wanted.argmax(1))
+        machine = fit_machine(X, wanted.argmax(1), COST)
         return machine.coef_.T, machine.intercept_
     weights, bias = np.zeros((X.shape[1], wanted.shape[1])), np.full(wanted.shape[1], -1.0)
     sums = np.asarray(X.sum(0)).ravel()
@@ -237,11 +243,24 @@ def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> 
             bias[k] = 1.0 if own.all() else -1.0
             continue
         scale = scale_of(np.asarray(X[own].sum(0)).ravel(), sums) if scaled else np.ones(X.shape[1])
-        cost = SCALED_COST if scaled else COST
-        machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
-        machine.fit(X @ diags(scale) if scaled else X, own)
+        machine = fit_machine(X @ diags(scale) if scaled else X, own, SCALED_COST if scaled else COST)
         weights[:, k], bias[k] = scale * machine.coef_[0], machine.intercept_[0]
     return weights, bias
+
+
+def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float) -> Any:
+    """Fit scikit-learn's linear support vector machine to classes [n]. Raises MissingExtra."""
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise MissingExtra(
+            "scikit-learn fits the linear model beside the network; run pip install 'tidegate[train]', or choose "
+            "--linear off"
+        ) from error
+    machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
+    with warnings.catch_warnings():  # of many labels in few rows, and of the last iteration: held-out rows judge both
+        warnings.simplefilter("ignore", UserWarning)
+        return machine.fit(X, classes)
 
 
 def scale_of(with_label: Floats, sums: Floats) -> Floats:

@@ -205,7 +205,9 @@ class Run:
             self.branch_figures = self.measure_calibrated(replace(predictions, outputs=predictions.branch, branch={}))
 
     def measure_calibrated(self, predictions: Predictions) -> dict[str, float]:
-        """Compute the figures of held-out rows, calibrated by rows of other folds."""
+        """Compute the figures of held-out rows, calibrated by rows of other folds if outputs are calibrated."""
+        if not self.calibration:  # then nor do the folds have what a calibration reads, such as pairs of rows
+            return self.problem.measure(predictions)
         return self.problem.measure(cross_calibrate(self.problem, predictions, self.folds()))
 
     def fit_branch(self) -> Branch | None:

@@ -104,8 +104,8 @@ def test_every_id_of_a_step_is_checked():
             engine.step_many(np.zeros(1, np.int64), np.array(x, np.int32), model.states(1), out, 1)
     with pytest.raises(ValueError, match="x must have shape|x must have 3|axis 1"):
         engine.step_many(np.zeros(1, np.int64), np.zeros((1, 2), np.int32), model.states(1), out, 1)
-    with pytest.raises(ValueError, match="program: the number of ids must be from 0 to 64, found 65"):
-        Model().embed(6, 4, ids=65).engine(BEST)
+    with pytest.raises(ValueError, match="program: the number of ids must be from 0 to 512, found 513"):
+        Model().embed(6, 4, ids=513).engine(BEST)
 
 
 def test_step_many_checks_all_before_it_changes_any():

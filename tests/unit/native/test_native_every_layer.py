@@ -95,7 +95,7 @@ def has_step(kind: str) -> bool:
 
 
 def test_every_kind_of_layer_is_tested_here() -> None:
-    assert {*BUILDS, "embed", "bag", "recurrent"} == set(filter(has_step, layers.kinds()))
+    assert {*BUILDS, "embed", "bag", "running_bag", "recurrent"} == set(filter(has_step, layers.kinds()))
 
 
 def bind(builder: layers.Builder, rng: np.random.Generator) -> list[BoundLayer]:
@@ -190,9 +190,10 @@ def test_ids_have_the_bits_of_the_table(ids: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", WIDTHS)
-def test_a_bag_sums_the_rows_that_are_there(size: int) -> None:
+@pytest.mark.parametrize("kind", ["bag", "running_bag"])
+def test_a_bag_sums_the_rows_that_are_there(kind: str, size: int) -> None:
     rng, builder = np.random.default_rng(size), layers.Builder(None)
-    builder.add("bag", rows=19, size=size, most=5, sources=("x.grams",))
+    builder.add(kind, rows=19, size=size, most=5, sources=("x.grams",))
     builder.add("dense", size=3, activation="tanh")
     check(bind(builder, rng), rng.integers(-3, 19, (T, B, 5)).astype(np.int32), rng)
 

@@ -11,7 +11,8 @@ import pytest
 from tidegate.errors import DataError
 from tidegate.model import Model
 from tidegate.runtime import Predictor, State
-from tidegate.tasks._messages import Messages, TextOptions, build_input_and_ids
+from tidegate.tasks._messages import Messages, build_input_and_ids
+from tidegate.tasks.classify import Options
 from tidegate.verify import attach
 from tidegate.verify.samples import sample
 
@@ -21,7 +22,7 @@ TEXT = "What's my CASH balance, Größe 日本? cash"
 
 def make(text: str = TEXT) -> tuple[Model, list[Any]]:
     """Return a model whose vocabulary is that of the text, and the ids of the text."""
-    options = TextOptions()
+    options = Options()
     words = options.tokenizer().plain().tokens(text.encode())
     (section, arrays, vocabulary, rates), ids = build_input_and_ids(options, [words, words], [words], FEATURES)
     assert section["features"] == FEATURES

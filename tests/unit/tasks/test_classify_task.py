@@ -110,7 +110,9 @@ def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
 
 
 def problem_of_defaults(**values: Any) -> Problem:
-    return make_problem([f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, **values)
+    return make_problem(
+        [f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, linear="off", subwords=0, **values
+    )
 
 
 @pytest.mark.parametrize(

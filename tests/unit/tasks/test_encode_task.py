@@ -52,7 +52,7 @@ def test_the_labels_depend_on_the_vector_alone() -> None:
     assert (vector.kind, vector.width, dense.inputs, softmax.kind) == ("dense", 5, 5, "softmax")
     assert problem.outputs["vector"] == {"kind": "vector", "at": "end", "from": "layers.3"}
     assert problem.output_nodes() == {"label": 5, "vector": 3}
-    alone = classify.prepare(table(texts(40, 2)), None, classify.Options(hidden=8, embed=8))
+    alone = classify.prepare(table(texts(40, 2)), None, classify.Options(hidden=8, embed=8, linear="off", subwords=0))
     assert list(alone.outputs) == ["label"]
     assert len(alone.layers) == len(problem.layers) - 1
 

@@ -19,7 +19,7 @@ from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.runtime import Predictor, Scores
 from tidegate.tasks import classify
-from tidegate.tasks._calibration import binary_log_loss, fit_logit_scale
+from tidegate.tasks._calibration import binary_log_losses, fit_logit_scale
 from tidegate.tasks._classes import Classification, measure_label_sets
 from tidegate.tasks._classified_series import read_unlabelled
 from tidegate.tasks._holdout import split
@@ -190,8 +190,8 @@ def test_the_factor_that_made_the_labels_is_found(factor: float) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(4000, 3)) * 2
     truth = (rng.random((4000, 3)) < 1 / (1 + np.exp(-factor * logits))).astype(np.float32)
-    assert fit_logit_scale(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
-    assert np.isfinite(binary_log_loss(1e4 * logits, truth))
+    assert fit_logit_scale(logits, truth, binary_log_losses) == pytest.approx(factor, rel=0.1)
+    assert np.isfinite(binary_log_losses(1e4 * logits, truth)).all()
 
 
 def test_figures_equal_those_of_scikit_learn() -> None:

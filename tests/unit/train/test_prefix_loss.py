@@ -15,7 +15,16 @@ from tidegate.train.forward import NetworkOutputs
 from tidegate.train.job import TrainingJob
 
 LENGTHS = np.array([12, 3, 1, 8])
-SMALL = {"hidden": 6, "embed": 5, "epochs": 1, "batch": 4, "drop_embed": 0.0, "drop_pool": 0.0}
+SMALL = {
+    "hidden": 6,
+    "embed": 5,
+    "epochs": 1,
+    "batch": 4,
+    "drop_embed": 0.0,
+    "drop_pool": 0.0,
+    "linear": "off",
+    "subwords": 0,
+}
 
 
 def run_of(**values: Any) -> Any:
