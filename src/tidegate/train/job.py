@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import threading
 import time
@@ -34,6 +33,7 @@ from ..tasks.base import Calibration, Problem
 from ..verify.check import attach
 from . import checkpoint
 from .loop import Run, Tensors
+from .origin import decode_name, describe_calibration, describe_source, versions
 from .progress import Report
 from .warm_start import adopt_options, list_given, load_earlier, take_loss_tensors, take_over
 from .word_vectors import choose_width, decide_freezing, start_embedding
@@ -308,49 +308,8 @@ class TrainingJob:
         }
 
 
-def describe_calibration(calibration: Calibration) -> dict[str, Any]:
-    """Describe a calibration for the provenance: that of the only output, or of several by name."""
-    meant = {
-        "factor": "the last layer's weights, fitted on the held-out rows",
-        "branch": "a linear model of the same input, whose share the held-out rows chose",
-        "width": "of the intervals, as a share of the network's",
-    }
-    each = {
-        name: {**of, "of": "; ".join(text for key, text in meant.items() if key in of)}
-        for name, of in calibration.items()
-    }
-    return next(iter(each.values())) if len(each) == 1 else each
-
-
-def describe_source(table: Table | Collection, summary: str) -> dict[str, Any]:
-    """Describe a source for the model file: by its name instead of its path, and how it was read."""
-    source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
-    name = decode_name(os.path.basename(table.path))
-    return {source: name, "sha256": table.sha256, "rows": len(table), "taken": summary}
-
-
-def decode_name(name: str) -> str:
-    """Decode a file's name, with bytes that are not UTF-8 as escapes.
-
-    >>> decode_name(os.fsdecode(b"caf\\xe9.csv"))
-    'caf\\\\xe9.csv'
-    """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def discard(sentence: str) -> None:
     """Discard a sentence."""
-
-
-def versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {
-        "tidegate": version("tidegate"),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": str(torch.__version__),
-    }
 
 
 def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int]) -> None:
