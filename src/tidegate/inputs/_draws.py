@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from ..limits import MAX_IDS
 from .base import Port
 
 
@@ -26,15 +27,20 @@ def draw_ids(draws: Iterator[int], steps: int, size: int, each: int = 1) -> npt.
     return ids if each == 1 else ids.reshape(steps, each)
 
 
-def draw_port_ids(draws: Iterator[int], steps: int, ports: Collection[Port]) -> npt.NDArray[np.int32]:
-    """Make ids for each port, side by side: int32 [T, ids]. A port that may lack ids has any number of them."""
+def draw_port_ids(
+    draws: Iterator[int], steps: int, ports: Collection[Port], most: int = MAX_IDS
+) -> npt.NDArray[np.int32]:
+    """Make ids for each port, side by side: int32 [T, ids]. A port that may lack ids has any number of them.
+
+    most: how many such a port has at most.
+    """
     rows = np.empty((steps, sum(port.ids for port in ports)), np.int32)
     for row in rows:
         for port in ports:
             own = row[port.first : port.first + port.ids]
             own[:] = draw_ids(draws, port.ids, port.size)
             if port.may_lack:
-                own[draw_ids(draws, 1, port.ids + 1)[0] :] = -1
+                own[draw_ids(draws, 1, min(port.ids, most) + 1)[0] :] = -1
     return rows
 
 

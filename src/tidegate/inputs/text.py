@@ -27,6 +27,7 @@ from .base import Input, PlainInput, Port, Steps, new_tuple, refuse_times
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
 NGRAM_ROLES: Final = ("words", "characters")
+USUAL: Final = 24  # n-grams that a made-up word has at most: sums of far more are numbers that no text gives
 BEFORE: Final = 4  # bytes of a state for the hash that the next word is appended to
 
 
@@ -242,7 +243,7 @@ class TextInput(PlainInput):
 
     def synthesise(self, draws: Iterator[int], steps: int) -> npt.NDArray[np.int32]:
         if self._tables:
-            return draw_port_ids(draws, steps, self._ports.values())
+            return draw_port_ids(draws, steps, self._ports.values(), USUAL)
         return draw_ids(draws, steps, self.size, self.ids)
 
     def from_bytes(self, data: bytes, count: int) -> bytes:

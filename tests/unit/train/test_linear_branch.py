@@ -173,6 +173,8 @@ def test_other_models_have_a_branch_and_run_everywhere(tmp_path: Path, values: d
     stream = predictor.stream()
     for byte in text.encode():
         stream.push(bytes([byte]))
+        saved, stream = stream.state.to_bytes(), predictor.stream()
+        stream.restore(State.from_bytes(saved))
     assert stream.end().values.tobytes() == expected.values.tobytes()
     assert [result for result in verify(predictor) if result.ran and not result.ok] == []
 
