@@ -59,6 +59,7 @@ class Layer(ABC):
     repeats: ClassVar[bool] = False  # whether a row has the same output after every step
     copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
     skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
+    looked_up: ClassVar[tuple[str, ...]] = ()  # roles of fixed tensors whose rows token ids select, as those of a table
     fitted_apart: ClassVar[bool] = False  # whether its weights are fitted at once, beside a network in training
     held: ClassVar[tuple[str, ...]] = ()  # the states that steps only read, which stand last in a block
 
