@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from intents import SMALL
 
 from tidegate import load
 from tidegate.reference import Reference
@@ -39,11 +40,21 @@ int main(int count, char **words) {
 """
 
 
-def test_c_answers_as_the_model_does(fitted: Any, tidegate: Run, tidegate_without_torch: Run, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(fitted: Any, tidegate: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose steps have one id: without n-grams."""
+    model = tmp_path_factory.mktemp("plain") / "intent.safetensors"
+    more = ("--linear", "off", "--subwords", "0", "--out", model)
+    done = tidegate("fit", "classify", fitted.train, *SMALL, *more)
+    assert done.returncode == 0, done.stderr
+    return model
+
+
+def test_c_answers_as_the_model_does(plain: Path, tidegate: Run, tidegate_without_torch: Run, tmp_path: Path) -> None:
     if not (cc := shutil.which("cc")):
         pytest.skip("no C compiler here")
     model = tmp_path / "intent.safetensors"
-    shutil.copy(fitted.model, model)
+    shutil.copy(plain, model)
     done = tidegate_without_torch(
         "export", model, "--to", "c", "--name", "chat", "--out", tmp_path / "chat.c", "--json"
     )
@@ -97,18 +108,18 @@ def test_the_files_lie_beside_the_model(fitted: Any, tidegate: Run, tmp_path: Pa
 
 
 def test_the_python_in_the_docs_runs(
-    fitted: Any, tidegate: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Path, tidegate: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ids are those that the C program is given; the graph says of each row what the model says of its ids."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    shutil.copy(fitted.model, tmp_path / "intent.safetensors")
+    shutil.copy(plain, tmp_path / "intent.safetensors")
     assert tidegate("export", tmp_path / "intent.safetensors", "--to", "onnx").returncode == 0
     tokens, graph = re.findall(r"```python\n(.*?)```", (root / "docs" / "export.md").read_text("utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(tokens, "docs/export.md", "exec"), names)
-    model = load(fitted.model).model
-    assert names["ids"].tolist() == ids_of(load(fitted.model), "what's my balance")
+    model = load(plain).model
+    assert names["ids"].tolist() == ids_of(load(plain), "what's my balance")
     exec(compile(graph, "docs/export.md", "exec"), names)
     reference = Reference(model)
     for row, ids in enumerate(([3, 14, 9], [5])):

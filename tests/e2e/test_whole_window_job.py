@@ -19,7 +19,7 @@ Run = Callable[..., CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def both(fitted: Any, tidegate: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("both") / "both.safetensors"
-    more = ("--direction", "both", "--conv", "3", "--out", model)
+    more = ("--direction", "both", "--conv", "3", "--linear", "off", "--subwords", "0", "--out", model)
     done = tidegate("fit", "classify", fitted.train, *SMALL, *more)
     assert done.returncode == 0, done.stderr
     return model
@@ -104,7 +104,9 @@ def test_an_older_file_is_refused_in_its_sentence(both: Path, tidegate_without_t
 
 def test_a_causal_convolution_streams(fitted: Any, tidegate: Run, tidegate_without_torch: Run, tmp_path: Path) -> None:
     model = tmp_path / "conv.safetensors"
-    done = tidegate("fit", "classify", fitted.train, *SMALL, "--conv", "3", "--out", model)
+    done = tidegate(
+        "fit", "classify", fitted.train, *SMALL, "--conv", "3", "--linear", "off", "--subwords", "0", "--out", model
+    )
     assert done.returncode == 0, done.stderr
     checked = json.loads(tidegate_without_torch("verify", model, "--json").stdout)
     assert checked["ok"]

@@ -27,7 +27,7 @@ from .base import Input, PlainInput, Port, Steps, new_tuple, refuse_times
 MAX_WORD: Final = 64
 ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
 NGRAM_ROLES: Final = ("words", "characters")
-TYPICAL: Final = 32  # n-grams of characters in a word: more would make a check of words that nobody writes
+TYPICAL: Final = 24  # n-grams that a made-up word has at most: sums of far more are numbers that no text gives
 BEFORE: Final = 4  # bytes of a state for the hash that the next word is appended to
 
 

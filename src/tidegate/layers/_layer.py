@@ -60,6 +60,7 @@ class Layer(ABC):
     copies: ClassVar[bool] = False  # whether its output is its input, of this step or a later one
     gathers: ClassVar[bool] = False  # whether its output only copies numbers of the latest steps, as `gather` does
     skips_absent: ClassVar[bool] = False  # whether a negative token id stands for none
+    looked_up: ClassVar[tuple[str, ...]] = ()  # roles of fixed tensors whose rows token ids select, as those of a table
     fitted_apart: ClassVar[bool] = False  # whether its weights are fitted at once, beside a network in training
     held: ClassVar[tuple[str, ...]] = ()  # the states that steps only read, which stand last in a block
 

@@ -29,6 +29,7 @@ LEAST: Final = 1e-6  # of the sum of squares, so that a text without any known i
 class RunningBag(Layer):
     input_option = ""
     uses: ClassVar[Mapping[str, Use]] = {"weight": "table", "square": "fixed"}
+    looked_up = ("square",)
     skips_absent = True
     fitted_apart = True
 

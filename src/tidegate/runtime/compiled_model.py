@@ -370,7 +370,7 @@ class CompiledModel:
         for array in self.growing:
             is_counted_first = array is self.kept or any(one.array is array and not one.graph for one in self.memories)
             pending = self.reader.pending_steps(input_state) if is_counted_first else 0
-            array.check(state.block, pending, self.source.size if array is self.kept else 0)
+            array.check(state.block, pending, self.source.ports.values() if array is self.kept else ())
         return input_state
 
     def check_memories(self, block: Bytes) -> None:

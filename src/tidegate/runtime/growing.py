@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
+from ..inputs.base import Port
 from .state import Bytes, read_step_count
 
 
@@ -102,10 +104,10 @@ class GrowingArray:
         numbers = block[self.offset : self.offset + self.row_bytes * count].view(self.dtype)
         return np.asarray(numbers.reshape(count, *self.shape))
 
-    def check(self, block: Bytes, pending: int = 0, ids: int = 0) -> None:
+    def check(self, block: Bytes, pending: int = 0, ports: Collection[Port] = ()) -> None:
         """Raise StateError unless a stream can have come to these rows.
 
-        pending: how many more the end could complete. ids: how many different ids there are; 0 for numbers.
+        pending: how many more the end could complete. ports: of rows of token ids, what they hold; none of numbers.
         """
         count = self.count(block)
         if count < 0 or count + pending > self.most:
@@ -114,9 +116,8 @@ class GrowingArray:
                 f"the state has {count} {self.words.row}s{unfinished}; a stream of this model {self.words.holds} at "
                 f"most {self.most}"
             )
-        if not ids:
-            return
-        rows = self.read(block)
-        wrong = rows[(rows < 0) | (rows >= ids)]
-        if wrong.size:
-            raise StateError(f"the state's {self.name} has the id {wrong[0]}; expected 0 to {ids - 1}")
+        for port in ports:
+            own = self.read(block).reshape(count, math.prod(self.shape))[:, port.first : port.first + port.ids]
+            wrong = own[(own >= port.size) | ((own < 0) & (not port.may_lack))]
+            if wrong.size:
+                raise StateError(f"the state's {self.name} has the id {wrong[0]}; expected 0 to {port.size - 1}")

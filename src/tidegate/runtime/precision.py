@@ -62,8 +62,8 @@ def round_weights(model: Model) -> Model:
 
     Raises ModelFileError for a weight that would become infinite, as the engine does.
     """
-    used = [(layer.use(role), name) for layer in model.layers for role, name in layer.tensors.items()]
-    names = {name for use, name in used if use in ("matrix", "table")}
+    used = [(layer, role, name) for layer in model.layers for role, name in layer.tensors.items()]
+    names = {name for layer, role, name in used if layer.use(role) in ("matrix", "table") or role in layer.looked_up}
     halves = {name: round_to_bf16(model.tensors[name]) for name in sorted(names)}
     for name, half in halves.items():
         if (infinite := ~np.isfinite(half)).any():
