@@ -18,7 +18,7 @@ from typing import Any
 from tables import FORMATS, REDUCES, TABLES, Record, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode"
+NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast"
 PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMED))
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 

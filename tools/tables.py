@@ -20,10 +20,8 @@ class Table:
     """A table of the records at the path `rows` of the named results.
 
     by: the paths whose values tell lines apart, as `PATH = TITLE`; without one, each column is a line. columns: see
-    above, between bars. across: the path of the values that get a column each, filled by `fill` and named with
-    `prefix`. where: which records count. names: part of a line's name -> how it is written; only the lines with these
-    names, in this order, if `few`. more: tables of the same columns whose lines follow. source: what stands below
-    about the measurement: `command`, `day` (without commands and versions), or nothing.
+    above. across: the path of the values that get a column each, filled by `fill`, named with `prefix`. names: part of
+    a line's name -> how it is written; only these if `few`. more: tables whose lines follow. source: what stands below.
     """
 
     results: str
@@ -319,6 +317,9 @@ TABLES = {
         "mean = . mean | each seed = . seeds | compared with = . beside",
         where=lambda row: not row.get("detail"),
         names={"error over that of": "error relative to", "80 % interval holds, %": "values in the 80 % interval, %"},
+    ),
+    "forecast-ridge": Table(
+        "forecast_ridge", "runs", "set = set", "error over ridge's = over_ridge .3f mean | share of ridge = share .1f"
     ),
     "forecast-others": Table("forecast", "published", "set = set | value = figures of others", source=""),
     "errors": Table(
