@@ -97,7 +97,7 @@ def find_ports(source: Input) -> dict[str, Port]:
 
     >>> from ..inputs import parse
     >>> find_ports(parse("x", {"kind": "ids", "size": 9}, {}))
-    {'x': Port(first=0, ids=1, size=9, may_lack=False)}
+    {'x': Port(first=0, ids=1, size=9, may_lack=False, typical=0)}
     """
     return {f"{INPUT}.{name}" if name else INPUT: port for name, port in source.ports.items()}
 
