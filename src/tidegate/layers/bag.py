@@ -31,7 +31,7 @@ class Bag(Layer):
         common = options.check_keys(cls.kind, node, "rows", "size", "most")
         rows = options.check_size(node, "rows", options.MAX_ROWS)
         if width is not None:
-            raise OptionError(f"bag takes token ids; its input is {width} numbers")
+            raise OptionError(f"{cls.kind} takes token ids; its input is {width} numbers")
         if (most := options.check_size(node, "most", options.MAX_IDS)) < 2:
             raise OptionError(
                 f"most is {most}; expected an integer of 2 to {options.MAX_IDS}, as embed takes single ids"
@@ -51,7 +51,7 @@ class Bag(Layer):
         return self.rows
 
     def resembles(self, other: Layer) -> bool:
-        return isinstance(other, Bag) and self.size == other.size
+        return type(self) is type(other) and self.width == other.width
 
     def describe(self) -> str:
         return f"{self.rows} -> {self.size}, the sum of up to {self.most}"

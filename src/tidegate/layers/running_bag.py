@@ -13,51 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OptionError
-from . import _options as options
-from ._layer import Layer, States, Use
+from ._layer import States, Use
+from .bag import Bag
 
 LEAST: Final = 1e-6  # of the sum of squares, so that a text without any known id gives zeros
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunningBag(Layer):
-    input_option = ""
+class RunningBag(Bag):
     uses: ClassVar[Mapping[str, Use]] = {"weight": "table", "square": "fixed"}
     looked_up = ("square",)
-    skips_absent = True
     fitted_apart = True
-
-    rows: int
-    size: int
-    most: int
-
-    @classmethod
-    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
-        common = options.check_keys(cls.kind, node, "rows", "size", "most")
-        rows = options.check_size(node, "rows", options.MAX_ROWS)
-        if width is not None:
-            raise OptionError(f"running_bag takes token ids; its input is {width} numbers")
-        if (most := options.check_size(node, "most", options.MAX_IDS)) < 2:
-            raise OptionError(f"most is {most}; expected an integer of 2 to {options.MAX_IDS}")
-        return cls(rows=rows, size=options.check_size(node, "size"), most=most, **common)
-
-    @property
-    def width(self) -> int:
-        return self.size
-
-    @property
-    def ids(self) -> int:
-        return self.most
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self.rows
 
     def describe(self) -> str:
         return f"{self.rows} -> {self.size}, the normalised sum of up to {self.most} a step"

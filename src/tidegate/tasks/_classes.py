@@ -126,7 +126,7 @@ class Classification(Problem):
     def fit_branch(self, rows: Indices) -> LinearText | None:
         if self.texts is None:
             return None
-        return self.texts.fit(rows, self.rows.targets, OUTPUT, self.layers[-1].width)  # type: ignore[attr-defined]
+        return self.texts.fit(rows, self.rows.targets, OUTPUT, self.class_weights)  # type: ignore[attr-defined]
 
     def join_branch(
         self, branch: Branch, calibration: Calibration, tensors: dict[str, Array]

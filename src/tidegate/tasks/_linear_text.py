@@ -164,13 +164,19 @@ class TextCounts:
         tables = {kind: choose_hashes(of, MAX_NGRAMS) for kind, of in own.items()}
         share = min(1.0, MAX_NUMBERS / labels / max(1, sum(map(len, tables.values()))))
         self.tables = {kind: choose_hashes(of, max(1, int(share * len(tables[kind])))) for kind, of in own.items()}
+        if len(self.tables["characters"]) and not len(self.tables["words"]):  # a model with parts of words has both
+            self.tables["words"] = own["words"].hashes[:1]
         self.counts = {kind: of.select(self.tables[kind]) for kind, of in found.items()}
 
-    def fit(self, rows: Indices, targets: npt.NDArray[Any], output: str, outputs: int) -> LinearText | None:
+    def fit(
+        self, rows: Indices, targets: npt.NDArray[Any], output: str, class_weights: npt.NDArray[Any]
+    ) -> LinearText | None:
         """Fit a linear model to some of the rows; None where no n-gram occurs in enough rows.
 
-        targets: of all rows, as a classifier has them. outputs: the number of labels. Raises MissingExtra.
+        targets: of all rows, as a classifier has them. class_weights: of each label, as in the loss of the network.
+        Raises MissingExtra.
         """
+        outputs = len(class_weights)
         several = targets.ndim == 2
         columns = outputs if several or outputs > 2 else 1
         tables, counts = self.tables, self.counts
@@ -182,7 +188,11 @@ class TextCounts:
 
         X = hstack(parts).tocsr()
         wanted = targets[:, 0:columns] > 0 if several else targets[:, None] == np.arange(outputs)[-columns:]
-        weights, bias = fit_machines(X[rows], wanted[rows], scaled=columns <= MAX_SCALED)
+        if several:
+            costs = np.where(wanted, class_weights, 1.0)
+        else:
+            costs = np.where(targets >= 0, class_weights[np.maximum(targets, 0)], 1.0)[:, None]
+        weights, bias = fit_machines(X[rows], wanted[rows], costs[rows], scaled=columns <= MAX_SCALED)
         scores = (X @ weights + bias) @ spread_columns(outputs, columns).T
         split = np.split(weights, [len(tables["words"])])
         return LinearText(
@@ -223,17 +233,19 @@ def normalise(counts: csr_matrix, idf: Floats) -> csr_matrix:
     return (diags(1 / norm) @ counts @ diags(idf)).tocsr()
 
 
-def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> tuple[Floats, Floats]:
+def fit_machines(
+    X: csr_matrix, wanted: npt.NDArray[np.bool_], costs: npt.NDArray[Any], scaled: bool
+) -> tuple[Floats, Floats]:
     """Fit a support vector machine for each column of `wanted` [n, columns]: weights [ngrams, columns], bias [columns].
 
-    scaled: scale each feature by how much more often the column's rows have it, see `scale_of`.
+    costs: the weight of each row, [n, columns] or [n, 1]. scaled: scale each feature by how much more often the
+    column's rows have it, see `scale_of`.
     """
     from scipy.sparse import diags
 
-    if (
-        not scaled and wanted.shape[1] > 1 and (wanted.sum(1) == 1).all() and wanted.any(0).all()
-    ):  # shares one copy of X
-        machine = fit_machine(X, wanted.argmax(1), COST)
+    one_each = wanted.shape[1] > 1 and (wanted.sum(1) == 1).all() and wanted.any(0).all()
+    if not scaled and one_each and costs.shape[1] == 1:  # all machines share one copy of X
+        machine = fit_machine(X, wanted.argmax(1), COST, costs[:, 0])
         return machine.coef_.T, machine.intercept_
     weights, bias = np.zeros((X.shape[1], wanted.shape[1])), np.full(wanted.shape[1], -1.0)
     sums = np.asarray(X.sum(0)).ravel()
@@ -243,13 +255,14 @@ def fit_machines(X: csr_matrix, wanted: npt.NDArray[np.bool_], scaled: bool) -> 
             bias[k] = 1.0 if own.all() else -1.0
             continue
         scale = scale_of(np.asarray(X[own].sum(0)).ravel(), sums) if scaled else np.ones(X.shape[1])
-        machine = fit_machine(X @ diags(scale) if scaled else X, own, SCALED_COST if scaled else COST)
+        Z, cost = (X @ diags(scale), SCALED_COST) if scaled else (X, COST)
+        machine = fit_machine(Z, own, cost, costs[:, min(k, costs.shape[1] - 1)])
         weights[:, k], bias[k] = scale * machine.coef_[0], machine.intercept_[0]
     return weights, bias
 
 
-def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float) -> Any:
-    """Fit scikit-learn's linear support vector machine to classes [n]. Raises MissingExtra."""
+def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float, costs: npt.NDArray[Any]) -> Any:
+    """Fit scikit-learn's linear support vector machine to classes [n]; costs [n] are weights. Raises MissingExtra."""
     try:
         from sklearn.svm import LinearSVC
     except ImportError as error:
@@ -260,7 +273,7 @@ def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float) -> Any:
     machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
     with warnings.catch_warnings():  # of many labels in few rows, and of the last iteration: held-out rows judge both
         warnings.simplefilter("ignore", UserWarning)
-        return machine.fit(X, classes)
+        return machine.fit(X, classes, sample_weight=costs)
 
 
 def scale_of(with_label: Floats, sums: Floats) -> Floats:

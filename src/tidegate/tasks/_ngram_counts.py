@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,9 @@ def count_words(texts: Sequence[Sequence[bytes]]) -> Counts:
 def count_characters(texts: Sequence[Sequence[bytes]]) -> Counts:
     """Count n-grams of the characters of words."""
     numbers: dict[bytes, int] = {}
-    rows = gather_numbers([[numbers.setdefault(word, len(numbers)) for word in words] for words in texts], numbers)
+    own_numbers = [[numbers.setdefault(word, len(numbers)) for word in words] for words in texts]
+    flat = np.fromiter((number for row in own_numbers for number in row), np.int64)
+    rows = make_matrix(flat, [len(row) for row in own_numbers], len(numbers))
     own = gather([ngrams.hash_characters(word, SHORTEST, LONGEST) for word in numbers])
     return Counts(own.hashes, (rows @ own.matrix).tocsr())
 
@@ -69,13 +71,8 @@ def gather(codes: Sequence[Sequence[int]]) -> Counts:
     return Counts(hashes, make_matrix(columns, [len(row) for row in codes], len(hashes)))
 
 
-def gather_numbers(numbers: Sequence[Sequence[int]], among: Iterable[Any]) -> csr_matrix:
-    """Count the numbers of rows, sparse [rows, among]."""
-    flat = np.fromiter((one for row in numbers for one in row), np.int64)
-    return make_matrix(flat, [len(row) for row in numbers], len(list(among)))
-
-
 def make_matrix(columns: npt.NDArray[np.int64], lengths: Sequence[int], width: int) -> csr_matrix:
+    """Count the numbers below `width` of rows, which stand one after another: sparse [rows, width]."""
     from scipy.sparse import csr_matrix
 
     starts = np.concatenate([[0], np.cumsum(lengths)])

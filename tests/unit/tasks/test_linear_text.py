@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tidegate.model import Model
 from tidegate.runtime import Predictor
 from tidegate.tasks import _linear_text
 from tidegate.tasks._linear_text import MAX_SCALED, TextCounts, scale_of, spread_columns
-from tidegate.train.job import TrainingJob
+from tidegate.train.job import TrainingJob, fit
 
 FEW = ["weather", "music", "money"]
 WORDS = ["rain", "storm", "sun", "song", "band", "play", "pay", "bank", "bill", "día", "日本", "the", "a"]
@@ -75,7 +76,7 @@ def score_by_hand(X: np.ndarray, fitted: list[int], wanted: np.ndarray) -> np.nd
 def test_scores_are_those_of_a_plain_pipeline(labels: int) -> None:
     texts, y = make_texts(60, labels)
     fitted = list(range(45))
-    found = TextCounts(texts, np.arange(45), labels).fit(np.arange(45), y, "label", labels)
+    found = TextCounts(texts, np.arange(45), labels).fit(np.arange(45), y, "label", np.ones(labels))
     assert found is not None
     X = weigh(texts, fitted)
     if labels == 2:  # one machine decides between both
@@ -89,7 +90,7 @@ def test_scores_are_those_of_a_plain_pipeline(labels: int) -> None:
 def test_several_labels_a_row_have_a_machine_each() -> None:
     texts, y = make_texts(60, 3)
     targets = np.stack([y == 0, y != 1, np.ones(60), np.zeros(60)], 1).astype(np.float32)
-    found = TextCounts(texts, np.arange(45), 4).fit(np.arange(45), targets, "label", 4)
+    found = TextCounts(texts, np.arange(45), 4).fit(np.arange(45), targets, "label", np.ones(4))
     assert found is not None
     expected = score_by_hand(weigh(texts, list(range(45))), list(range(45)), targets[:, :2] > 0)
     np.testing.assert_allclose(found.scores[:, :2], expected, atol=1e-5)
@@ -99,12 +100,12 @@ def test_several_labels_a_row_have_a_machine_each() -> None:
 def test_many_labels_have_one_machine_of_unscaled_features() -> None:
     labels = MAX_SCALED + 5
     texts, y = make_texts(150, labels)
-    found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), y, "label", labels)
+    found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), y, "label", np.ones(labels))
     assert found is not None
     X = weigh(texts, list(range(100)))
     np.testing.assert_allclose(found.scores, machine(X[:100], y[:100], 1.0).decision_function(X), atol=1e-5)
     rare = np.where(y == labels - 1, 0, y)  # a label that no row has: each has a machine of its own
-    found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), rare, "label", labels)
+    found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), rare, "label", np.ones(labels))
     assert found is not None
     assert found.scores.shape == (150, labels)
     assert set(found.scores[:, -1].tolist()) == {-1.0}
@@ -115,12 +116,12 @@ def test_many_labels_have_one_machine_of_unscaled_features() -> None:
 @pytest.mark.filterwarnings("error")
 def test_few_rows_for_many_labels_are_no_warning_of_scikit_learns() -> None:
     texts, y = make_texts(60, 40)
-    assert TextCounts(texts, np.arange(60), 40).fit(np.arange(60), y, "label", 40) is not None
+    assert TextCounts(texts, np.arange(60), 40).fit(np.arange(60), y, "label", np.ones(40)) is not None
 
 
 def test_rows_of_one_label_have_a_bias_alone() -> None:
     texts, _ = make_texts(20, 2)
-    found = TextCounts(texts, np.arange(20), 2).fit(np.arange(20), np.ones(20, np.int64), "label", 2)
+    found = TextCounts(texts, np.arange(20), 2).fit(np.arange(20), np.ones(20, np.int64), "label", np.ones(2))
     assert found is not None
     assert found.scores.tolist() == [[-0.5, 0.5]] * 20
     assert not any(weights.any() for weights in found.weights.values())
@@ -129,17 +130,44 @@ def test_rows_of_one_label_have_a_bias_alone() -> None:
 def test_rows_out_of_scope_are_rows_of_no_label() -> None:
     texts, y = make_texts(60, 3)
     targets = np.where(np.arange(60) % 7 == 0, -3, y)
-    found = TextCounts(texts, np.arange(60), 3).fit(np.arange(60), targets, "label", 3)
+    found = TextCounts(texts, np.arange(60), 3).fit(np.arange(60), targets, "label", np.ones(3))
     assert found is not None
     expected = score_by_hand(weigh(texts, list(range(60))), list(range(60)), targets[:, None] == np.arange(3))
     np.testing.assert_allclose(found.scores, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("labels", [3, MAX_SCALED + 5])
+def test_labels_have_the_weights_that_they_have_in_the_loss(labels: int) -> None:
+    texts, y = make_texts(150, labels)
+    weights, counts = np.linspace(0.2, 3.0, labels), TextCounts(texts, np.arange(150), labels)
+    plain, weighed = (counts.fit(np.arange(150), y, "label", each) for each in (np.ones(labels), weights))
+    assert plain is not None
+    assert weighed is not None
+    assert np.abs(weighed.scores - plain.scores).max() > 0.05
+    if labels > MAX_SCALED:
+        own = LinearSVC(C=1.0, dual=True, max_iter=2000, tol=0.1, random_state=0)
+        own.fit(weigh(texts, list(range(150))), y, sample_weight=weights[y])
+        np.testing.assert_allclose(weighed.scores, own.decision_function(weigh(texts, list(range(150)))), atol=1e-5)
+    several = np.eye(labels, dtype=np.float32)[y]
+    made = counts.fit(np.arange(150), several, "label", weights)
+    assert made is not None
+    assert np.isfinite(made.scores).all()
+
+
+def test_words_that_occur_once_may_have_parts_that_occur_twice(tmp_path: Path) -> None:
+    texts = [f"{prefix}{i:02d}{'xyz'[i % 3]}" for i, prefix in enumerate(["play", "stop"] * 20)]
+    table = Table("t.csv", {"text": texts, "label": ["ab"[i % 2] for i in range(40)]}, list(range(2, 42)), "5" * 64)
+    model = fit("classify", table, out=str(tmp_path / "m.safetensors"), hidden=8, epochs=4)
+    assert "bag" in {layer.kind for layer in model.layers}
+    answers = Predictor(model).answers(["play99q", "stop", "?"])
+    assert all(answer.values is not None for answer in answers)
 
 
 def test_a_file_in_which_no_n_gram_occurs_twice_has_no_linear_model() -> None:
     rows, y = np.arange(2), np.array([0, 1])
     counts = TextCounts([[b"xyz"], [b"abc"]], rows, 2)
     assert [len(table) for table in counts.tables.values()] == [0, 0]
-    assert counts.fit(rows, y, "label", 2) is None
+    assert counts.fit(rows, y, "label", np.ones(2)) is None
 
 
 def test_many_labels_leave_room_for_fewer_n_grams(monkeypatch: pytest.MonkeyPatch) -> None:
