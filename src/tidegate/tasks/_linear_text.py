@@ -20,7 +20,7 @@ from ..errors import MissingExtra, OptionError
 from ..features import ngrams
 from ..layers import Builder, Layer
 from ..layers.running_bag import LEAST
-from ._ngram_counts import LEAST_ROWS, LONGEST, SHORTEST, Counts, Hashes, choose_hashes, count_characters, count_words
+from ._ngram_counts import LONGEST, SHORTEST, Counts, Hashes, choose_hashes, count_characters, count_words, least_rows
 from ._options import option
 from .base import Array, Batch, Indices
 
@@ -161,9 +161,11 @@ class TextCounts:
         check_scipy()
         found = {"words": count_words(texts), "characters": count_characters(texts)}
         own = {kind: Counts(of.hashes, of.matrix[rows]) for kind, of in found.items()}
-        tables = {kind: choose_hashes(of, MAX_NGRAMS) for kind, of in own.items()}
+        self.least = least_rows(len(rows))
+        tables = {kind: choose_hashes(of, MAX_NGRAMS, self.least) for kind, of in own.items()}
         share = min(1.0, MAX_NUMBERS / labels / max(1, sum(map(len, tables.values()))))
-        self.tables = {kind: choose_hashes(of, max(1, int(share * len(tables[kind])))) for kind, of in own.items()}
+        most = {kind: max(1, int(share * len(table))) for kind, table in tables.items()}
+        self.tables = {kind: choose_hashes(of, most[kind], self.least) for kind, of in own.items()}
         if len(self.tables["characters"]) and not len(self.tables["words"]):  # a model with parts of words has both
             self.tables["words"] = own["words"].hashes[:1]
         self.counts = {kind: of.select(self.tables[kind]) for kind, of in found.items()}
@@ -182,7 +184,7 @@ class TextCounts:
         tables, counts = self.tables, self.counts
         if not all(map(len, tables.values())):
             return None
-        idf = {kind: inverse_document_frequency(of.matrix[rows]) for kind, of in counts.items()}
+        idf = {kind: inverse_document_frequency(of.matrix[rows], self.least) for kind, of in counts.items()}
         parts = [normalise(of.matrix, idf[kind]) for kind, of in counts.items()]
         from scipy.sparse import hstack
 
@@ -216,13 +218,13 @@ def check_scipy() -> None:
         ) from error
 
 
-def inverse_document_frequency(counts: csr_matrix) -> Floats:
-    """Return the smooth inverse document frequency of each n-gram; 0 for one that occurs in too few rows.
+def inverse_document_frequency(counts: csr_matrix, least: int) -> Floats:
+    """Return the smooth inverse document frequency of each n-gram; 0 for one that occurs in fewer rows than `least`.
 
     Source: Salton and Buckley 1988; as in scikit-learn, with one row more that has every n-gram.
     """
     rows = np.bincount(counts.indices, minlength=counts.shape[1])
-    return np.where(rows >= LEAST_ROWS, np.log((1 + counts.shape[0]) / (1 + rows)) + 1, 0.0)
+    return np.where(rows >= least, np.log((1 + counts.shape[0]) / (1 + rows)) + 1, 0.0)
 
 
 def normalise(counts: csr_matrix, idf: Floats) -> csr_matrix:

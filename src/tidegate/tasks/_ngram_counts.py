@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 SHORTEST, LONGEST = 2, 5  # n-grams of characters
-LEAST_ROWS: Final = 2  # in which an n-gram occurs that gets an id
+FEW_ROWS: Final = 2000  # of which n-grams count that occur in a single one
 
 Hashes = npt.NDArray[np.uint32]
 
@@ -81,11 +81,21 @@ def make_matrix(columns: npt.NDArray[np.int64], lengths: Sequence[int], width: i
     return matrix
 
 
-def choose_hashes(counts: Counts, most: int) -> Hashes:
-    """Return the hashes of the n-grams that occur in enough rows; at most those of the most rows."""
+def least_rows(rows: int) -> int:
+    """Return in how many of the rows of a file an n-gram has to occur.
+
+    With few rows, those of a single row tell new rows apart too: on samples of 100 and 300 rows of TREC, SST-2 and
+    SNIPS, a linear model that knows them is right on .3 to 2 points more of the other rows; on samples of 3,000 rows of
+    TREC and SNIPS, it is not better.
+    """
+    return 1 if rows <= FEW_ROWS else 2
+
+
+def choose_hashes(counts: Counts, most: int, least: int) -> Hashes:
+    """Return the hashes of the n-grams that occur in at least so many rows; at most those of the most rows."""
     rows = counts.rows()
     order = np.argsort(-rows, kind="stable")[:most]
-    return np.sort(counts.hashes[order[rows[order] >= LEAST_ROWS]])
+    return np.sort(counts.hashes[order[rows[order] >= least]])
 
 
 class Remembered(dict[bytes, int]):

@@ -18,7 +18,7 @@ from tidegate.features.ngrams import NO_WORD, append_word, hash_characters, hash
 from tidegate.features.text import Tokenizer
 from tidegate.model import Model
 from tidegate.runtime import Predictor
-from tidegate.tasks import _linear_text
+from tidegate.tasks import _linear_text, _ngram_counts
 from tidegate.tasks._linear_text import MAX_SCALED, TextCounts, scale_of, spread_columns
 from tidegate.train.job import TrainingJob, fit
 
@@ -48,7 +48,7 @@ def weigh(texts: list[list[bytes]], fitted: list[int]) -> np.ndarray:
     for codes in zip(*map(count_of, texts), strict=True):
         every = sorted({code for row in codes for code in row})
         table = np.array([[row.count(code) for code in every] for row in codes], float)
-        table = table[:, (table[fitted] > 0).sum(0) >= 2]
+        table = table[:, (table[fitted] > 0).sum(0) >= _ngram_counts.least_rows(len(fitted))]
         idf = np.log((1 + len(fitted)) / (1 + (table[fitted] > 0).sum(0))) + 1
         parts.append(table * idf / np.sqrt(np.maximum((table * idf**2).sum(1, keepdims=True), 1e-6)))
     return np.concatenate(parts, 1)
@@ -72,8 +72,16 @@ def score_by_hand(X: np.ndarray, fitted: list[int], wanted: np.ndarray) -> np.nd
     return scores
 
 
+@pytest.fixture
+def two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let n-grams count that occur in two rows, as in files of many."""
+    monkeypatch.setattr(_ngram_counts, "FEW_ROWS", 0)
+
+
 @pytest.mark.parametrize("labels", [2, 3])
-def test_scores_are_those_of_a_plain_pipeline(labels: int) -> None:
+@pytest.mark.parametrize("few", [0, 2000])
+def test_scores_are_those_of_a_plain_pipeline(labels: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ngram_counts, "FEW_ROWS", few)
     texts, y = make_texts(60, labels)
     fitted = list(range(45))
     found = TextCounts(texts, np.arange(45), labels).fit(np.arange(45), y, "label", np.ones(labels))
@@ -154,7 +162,7 @@ def test_labels_have_the_weights_that_they_have_in_the_loss(labels: int) -> None
     assert np.isfinite(made.scores).all()
 
 
-def test_words_that_occur_once_may_have_parts_that_occur_twice(tmp_path: Path) -> None:
+def test_words_that_occur_once_may_have_parts_that_occur_twice(tmp_path: Path, two_rows: None) -> None:
     texts = [f"{prefix}{i:02d}{'xyz'[i % 3]}" for i, prefix in enumerate(["play", "stop"] * 20)]
     table = Table("t.csv", {"text": texts, "label": ["ab"[i % 2] for i in range(40)]}, list(range(2, 42)), "5" * 64)
     model = fit("classify", table, out=str(tmp_path / "m.safetensors"), hidden=8, epochs=4)
@@ -163,7 +171,7 @@ def test_words_that_occur_once_may_have_parts_that_occur_twice(tmp_path: Path) -
     assert all(answer.values is not None for answer in answers)
 
 
-def test_a_file_in_which_no_n_gram_occurs_twice_has_no_linear_model() -> None:
+def test_a_file_in_which_no_n_gram_occurs_twice_has_no_linear_model(two_rows: None) -> None:
     rows, y = np.arange(2), np.array([0, 1])
     counts = TextCounts([[b"xyz"], [b"abc"]], rows, 2)
     assert [len(table) for table in counts.tables.values()] == [0, 0]

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from tidegate.features.ngrams import NO_WORD, append_word, hash_characters, hash_pair, hash_word
-from tidegate.tasks._ngram_counts import LEAST_ROWS, Counts, choose_hashes, count_characters, count_words
+from tidegate.tasks._ngram_counts import FEW_ROWS, Counts, choose_hashes, count_characters, count_words, least_rows
 
 TEXTS = [text.encode().split() for text in ("the tide the tide gate", "the día", "tide 日本 tide", "gate", "the tide")]
 
@@ -37,14 +37,16 @@ def test_counts_are_those_of_a_loop() -> None:
 
 def test_an_n_gram_gets_an_id_if_enough_rows_have_it() -> None:
     counts = count_words(TEXTS)
-    enough = counts.hashes[counts.rows() >= LEAST_ROWS].tolist()
-    assert choose_hashes(counts, 100).tolist() == enough
+    enough = counts.hashes[counts.rows() >= 2].tolist()
+    assert choose_hashes(counts, 100, 2).tolist() == enough
     assert 0 < len(enough) < len(counts.hashes)
     assert hash_pair(b"gate", append_word(b"tide")) not in enough  # one row only
-    most = choose_hashes(counts, 2).tolist()
+    most = choose_hashes(counts, 2, 2).tolist()
     assert most == sorted(most)
     assert hash_word(b"the") in most  # three rows have it, and three have "tide"
-    assert choose_hashes(count_words([[b"a"], [b"b"]]), 100).tolist() == []
+    assert choose_hashes(count_words([[b"a"], [b"b"]]), 100, 2).tolist() == []
+    assert len(choose_hashes(count_words([[b"a"], [b"b"]]), 100, 1)) == 4
+    assert (least_rows(FEW_ROWS), least_rows(FEW_ROWS + 1)) == (1, 2)
 
 
 def test_selected_n_grams_keep_their_counts_and_others_have_none() -> None:
