@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_SCALE, MAX_SCALE = 0.25, 4.0
-MAX_BRANCH, LEAST_SHARE = 16.0, 1e-3
+LEAST_SHARE = 1e-3
 OF_REJECT: Final = ("threshold", "lost", "found")  # what is found of a rule `reject`
 PRIOR_ROWS = 10  # the factor 1 counts as much as this many rows, so that a handful of rows cannot claim certainty
 
@@ -40,15 +40,21 @@ def weigh_branch(
 
     None: the likelihood gains less by it than one standard error of the gain, so that the linear model is not worth its
     size. factor: that of the logits alone. logits, branch: [n, outputs]. losses: gives the loss of each row.
+
+    Both are found by their logarithms. With few rows, each stays near half of the factor that is best for its model
+    without the other.
     """
     from scipy.optimize import minimize
 
-    def objective(x: npt.NDArray[np.float64]) -> float:
-        prior = PRIOR_ROWS / len(targets) * float(((x - (1.0, 1.0)) ** 2).sum()) / 2
-        return float(losses(x[0] * logits + x[1] * branch, targets).mean()) + prior
+    strength = PRIOR_ROWS / len(targets) / 2
+    bounds = np.log([(LEAST_SHARE, MAX_SCALE)] * 2)
+    halves = np.log([factor, fit_logit_scale(branch, targets, losses)]) - np.log(2)
 
-    bounds = ((LEAST_SHARE, MAX_SCALE), (0.0, MAX_BRANCH))
-    a, b = minimize(objective, (1.0, 1.0), method="L-BFGS-B", bounds=bounds).x.tolist()
+    def objective(x: npt.NDArray[np.float64]) -> float:
+        a, b = np.exp(x)
+        return float(losses(a * logits + b * branch, targets).mean()) + strength * float(((x - halves) ** 2).sum())
+
+    a, b = np.exp(minimize(objective, halves, method="L-BFGS-B", bounds=bounds).x).tolist()
     alone = min((losses(share * logits, targets) for share in (factor, a)), key=np.mean)  # what a gives is no gain of b
     gains = alone - losses(a * logits + b * branch, targets)
     worth = b > LEAST_SHARE and gains.mean() > gains.std() / len(gains) ** 0.5

@@ -19,6 +19,7 @@ from ._holdout import hold_out, number_keys
 from ._intervals import Units, number_units
 from ._labels import Targets
 from ._linear_text import TextCounts, make_entry
+from ._misspelling import Speller
 from ._ngram_counts import LONGEST, SHORTEST
 from .base import Question
 
@@ -166,7 +167,8 @@ def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels
             entry, hashes = make_entry(tables)
             section, arrays = {**section, "ngrams": entry}, {**arrays, **hashes}
             ngrams = NGrams(**tables, shortest=SHORTEST, longest=LONGEST)
-            word_parts = _messages.WordParts(tokens, ngrams)
+            speller = Speller(tokens[: len(source)], vocabulary, ngrams, options.misspell) if options.misspell else None
+            word_parts = _messages.WordParts(tokens, ngrams, speller)
             builder.add(
                 "bag", ("x.characters",), rows=len(tables["characters"]), size=options.subwords, most=ngrams.most
             )

@@ -34,6 +34,7 @@ MAX_NUMBERS: Final = 1 << 22  # of its weights; with many labels, rare n-grams a
 MAX_SCALED: Final = 20  # labels; with more, each has too few rows to tell how often it has an n-gram
 SHARE: Final = 0.25  # of the scale that the ratios of a label's counts make
 MAX_ITERATIONS, TOLERANCE = 2000, 0.1
+MARGIN: Final = 4.0  # what margins are multiplied by; logits are about so large, and calibration finds the rest
 COST, SCALED_COST = 1.0, 0.3  # of rows on the wrong side of the margin
 
 Floats = npt.NDArray[np.float64]
@@ -57,6 +58,14 @@ class NGramOptions:
         most=4096,
         earlier="kept",
         absent=0,
+    )
+    misspell: float = option(
+        0.1,
+        "share of words of four letters or more that training misspells by one letter, so that typing errors do little "
+        "harm; needs --subwords",
+        least=0.0,
+        most=0.9,
+        absent=0.0,
     )
 
     @property
@@ -194,7 +203,8 @@ class TextCounts:
             costs = np.where(wanted, class_weights, 1.0)
         else:
             costs = np.where(targets >= 0, class_weights[np.maximum(targets, 0)], 1.0)[:, None]
-        weights, bias = fit_machines(X[rows], wanted[rows], costs[rows], scaled=columns <= MAX_SCALED)
+        machines = fit_machines(X[rows], wanted[rows], costs[rows], scaled=columns <= MAX_SCALED)
+        weights, bias = (MARGIN * array for array in machines)
         scores = (X @ weights + bias) @ spread_columns(outputs, columns).T
         split = np.split(weights, [len(tables["words"])])
         return LinearText(

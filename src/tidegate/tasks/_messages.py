@@ -19,6 +19,7 @@ from ..features.text import Tokenizer, Vocabulary, encode
 from ..features.word_features import WordFeatures
 from ..layers import INPUT
 from ..model import Model
+from ._misspelling import VARIANTS, Speller
 from ._options import option
 from .base import Array, Batch, Indices, concatenate
 
@@ -108,8 +109,9 @@ class Messages:
         own = None if self.parts is None else self.parts.ids(rows)
         if random is not None:
             hidden = hide_words(ids, self.hide_rates, random)
-            if own is not None:
+            if self.parts is not None and own is not None:
                 own[(hidden != ids) & (random.random(len(ids)) < HIDDEN_PARTS)] = -1
+                self.parts.misspell(rows, hidden, own, random)
             ids = hidden
         if own is not None:
             ids = np.column_stack([ids, own])
@@ -117,18 +119,36 @@ class Messages:
 
 
 class WordParts:
-    """The ids of the parts of words, as `NGrams` gives them. texts: the words of all rows."""
+    """The ids of the parts of words, as `NGrams` gives them.
 
-    def __init__(self, texts: list[list[bytes]], ngrams: NGrams) -> None:
+    texts: the words of all rows. speller: misspells some of them in training; None: none.
+    """
+
+    def __init__(self, texts: list[list[bytes]], ngrams: NGrams, speller: Speller | None = None) -> None:
         numbers: dict[bytes, int] = {}
         self.numbers = [np.array([numbers.setdefault(word, len(numbers)) for word in words]) for words in texts]
         self.rows, _ = ngrams.ids(list(numbers))
         self.rows[:, :WORDS] = -1  # only the linear model has words and pairs of them
+        self.speller = speller
+        self.may_change = np.array([speller is not None and speller.may_change(word) for word in numbers], bool)
+        self.words = list(numbers)
 
     def ids(self, rows: Indices) -> npt.NDArray[np.int32]:
         """Return the ids at the steps of rows, one after another: int32 [N, ids]."""
         made: npt.NDArray[np.int32] = self.rows[np.concatenate([self.numbers[i] for i in rows])]
         return made
+
+    def misspell(
+        self, rows: Indices, ids: npt.NDArray[np.int32], own: npt.NDArray[np.int32], random: np.random.Generator
+    ) -> None:
+        """Misspell some words, in place. ids: int32 [N], those at the steps of rows; own: of their parts."""
+        if self.speller is None:
+            return
+        numbers = np.concatenate([self.numbers[i] for i in rows])
+        draws = random.random(len(ids))
+        for place in np.flatnonzero((draws < self.speller.rate) & self.may_change[numbers]):
+            which = int(draws[place] / self.speller.rate * VARIANTS)
+            ids[place], own[place, WORDS:] = self.speller.misspell(self.words[numbers[place]], which)
 
 
 def read_messages(source: Any, options: TextOptions, more: Sequence[str] = ()) -> Table:

@@ -23,6 +23,7 @@ class ClassifyOptions(TypedDict, total=False):
     freeze_vectors: int | None
     linear: str | None
     subwords: int | None
+    misspell: float
     conversation: str | None
     turn: str | None
     speaker: str | None
@@ -82,6 +83,7 @@ class EncodeOptions(TypedDict, total=False):
     drop_rare: float
     vectors: str | None
     freeze_vectors: int | None
+    misspell: float
     conversation: str | None
     turn: str | None
     speaker: str | None

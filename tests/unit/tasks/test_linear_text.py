@@ -19,7 +19,7 @@ from tidegate.features.text import Tokenizer
 from tidegate.model import Model
 from tidegate.runtime import Predictor
 from tidegate.tasks import _linear_text, _ngram_counts
-from tidegate.tasks._linear_text import MAX_SCALED, TextCounts, scale_of, spread_columns
+from tidegate.tasks._linear_text import MARGIN, MAX_SCALED, TextCounts, scale_of, spread_columns
 from tidegate.train.job import TrainingJob, fit
 
 FEW = ["weather", "music", "money"]
@@ -91,7 +91,7 @@ def test_scores_are_those_of_a_plain_pipeline(labels: int, few: int, monkeypatch
         expected = score_by_hand(X, fitted, (y == 1)[:, None]) @ np.array([[-0.5, 0.5]])
     else:
         expected = score_by_hand(X, fitted, y[:, None] == np.arange(labels))
-    np.testing.assert_allclose(found.scores, expected, atol=1e-5)
+    np.testing.assert_allclose(found.scores / MARGIN, expected, atol=1e-5)
     assert (found.scores.argmax(1) == y)[:45].mean() > 0.7
 
 
@@ -101,8 +101,8 @@ def test_several_labels_a_row_have_a_machine_each() -> None:
     found = TextCounts(texts, np.arange(45), 4).fit(np.arange(45), targets, "label", np.ones(4))
     assert found is not None
     expected = score_by_hand(weigh(texts, list(range(45))), list(range(45)), targets[:, :2] > 0)
-    np.testing.assert_allclose(found.scores[:, :2], expected, atol=1e-5)
-    assert found.scores[:, 2:].tolist() == [[1.0, -1.0]] * 60  # the label of all rows, and of none
+    np.testing.assert_allclose(found.scores[:, :2] / MARGIN, expected, atol=1e-5)
+    assert (found.scores[:, 2:] / MARGIN).tolist() == [[1.0, -1.0]] * 60  # the label of all rows, and of none
 
 
 def test_many_labels_have_one_machine_of_unscaled_features() -> None:
@@ -111,14 +111,14 @@ def test_many_labels_have_one_machine_of_unscaled_features() -> None:
     found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), y, "label", np.ones(labels))
     assert found is not None
     X = weigh(texts, list(range(100)))
-    np.testing.assert_allclose(found.scores, machine(X[:100], y[:100], 1.0).decision_function(X), atol=1e-5)
+    np.testing.assert_allclose(found.scores / MARGIN, machine(X[:100], y[:100], 1.0).decision_function(X), atol=1e-5)
     rare = np.where(y == labels - 1, 0, y)  # a label that no row has: each has a machine of its own
     found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), rare, "label", np.ones(labels))
     assert found is not None
     assert found.scores.shape == (150, labels)
-    assert set(found.scores[:, -1].tolist()) == {-1.0}
+    assert set(found.scores[:, -1].tolist()) == {-MARGIN}
     own = machine(X[:100], rare[:100] == 3, 1.0)
-    np.testing.assert_allclose(found.scores[:, 3], own.decision_function(X), atol=1e-5)
+    np.testing.assert_allclose(found.scores[:, 3] / MARGIN, own.decision_function(X), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("error")
@@ -131,7 +131,7 @@ def test_rows_of_one_label_have_a_bias_alone() -> None:
     texts, _ = make_texts(20, 2)
     found = TextCounts(texts, np.arange(20), 2).fit(np.arange(20), np.ones(20, np.int64), "label", np.ones(2))
     assert found is not None
-    assert found.scores.tolist() == [[-0.5, 0.5]] * 20
+    assert (found.scores / MARGIN).tolist() == [[-0.5, 0.5]] * 20
     assert not any(weights.any() for weights in found.weights.values())
 
 
@@ -141,7 +141,7 @@ def test_rows_out_of_scope_are_rows_of_no_label() -> None:
     found = TextCounts(texts, np.arange(60), 3).fit(np.arange(60), targets, "label", np.ones(3))
     assert found is not None
     expected = score_by_hand(weigh(texts, list(range(60))), list(range(60)), targets[:, None] == np.arange(3))
-    np.testing.assert_allclose(found.scores, expected, atol=1e-5)
+    np.testing.assert_allclose(found.scores / MARGIN, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("labels", [3, MAX_SCALED + 5])
@@ -155,7 +155,9 @@ def test_labels_have_the_weights_that_they_have_in_the_loss(labels: int) -> None
     if labels > MAX_SCALED:
         own = LinearSVC(C=1.0, dual=True, max_iter=2000, tol=0.1, random_state=0)
         own.fit(weigh(texts, list(range(150))), y, sample_weight=weights[y])
-        np.testing.assert_allclose(weighed.scores, own.decision_function(weigh(texts, list(range(150)))), atol=1e-5)
+        np.testing.assert_allclose(
+            weighed.scores / MARGIN, own.decision_function(weigh(texts, list(range(150)))), atol=1e-5
+        )
     several = np.eye(labels, dtype=np.float32)[y]
     made = counts.fit(np.arange(150), several, "label", weights)
     assert made is not None
@@ -224,7 +226,7 @@ def test_a_joined_model_adds_both_after_every_step(values: dict[str, Any]) -> No
     run = job.run(None)
     problem, weights = job.problem, run.tensors()
     branch: Any = problem.fit_branch(run.train_rows)
-    share = 1.7
+    share = 0.4
     joined, tensors = problem.join_branch(branch, {"label": {"branch": share}}, weights)
     model = Model(
         assemble("classify", {}, joined.inputs, joined.layers, joined.outputs, {}), {**tensors, **joined.arrays}

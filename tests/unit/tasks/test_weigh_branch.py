@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.tasks._calibration import (
     LEAST_SHARE,
-    MAX_BRANCH,
+    MAX_SCALE,
     binary_log_losses,
     fit_logit_scale,
     log_losses,
@@ -47,24 +47,35 @@ def test_a_branch_that_knows_the_labels_is_taken() -> None:
     assert found is not None
     a, b = found
     assert a > 0
-    assert 1 < b <= MAX_BRANCH
+    assert 1 < b <= MAX_SCALE
     assert log_losses(a * logits + b * perfect, targets).mean() < 0.1 * log_losses(factor * logits, targets).mean()
 
 
 def test_shares_are_where_the_loss_is_least() -> None:
     (logits, targets), rng = draw(1.0, 2), np.random.default_rng(5)
-    branch = np.eye(CLASSES)[targets] + 0.5 * rng.normal(size=logits.shape)
-    found = weigh_branch(1.0, logits, branch, targets, log_losses)
+    branch = np.eye(CLASSES)[targets] + 0.7 * rng.normal(size=logits.shape)
+    factor, other = fit_logit_scale(logits, targets), fit_logit_scale(branch, targets)
+    found = weigh_branch(factor, logits, branch, targets, log_losses)
     assert found is not None
 
     def loss(a: float, b: float) -> float:
-        return (
-            float(log_losses(a * logits + b * branch, targets).mean()) + 10 / ROWS * ((a - 1) ** 2 + (b - 1) ** 2) / 2
-        )
+        prior = np.log(2 * a / factor) ** 2 + np.log(2 * b / other) ** 2
+        return float(log_losses(a * logits + b * branch, targets).mean() + 10 / ROWS * prior / 2)
 
     assert all(
         loss(*found) <= loss(found[0] * f, found[1] * g) + 1e-7 for f in (0.9, 1.0, 1.1) for g in (0.9, 1.0, 1.1)
     )
+
+
+def test_shares_follow_the_scale_of_the_branch() -> None:
+    (logits, targets), rng = draw(1.0, 2), np.random.default_rng(5)
+    branch = 2 * np.eye(CLASSES)[targets] + rng.normal(size=logits.shape)
+    few = slice(0, 60)
+    one, other = (weigh_branch(1.0, logits[few], scale * branch[few], targets[few], log_losses) for scale in (1.0, 0.5))
+    assert one is not None
+    assert other is not None
+    assert other[0] == pytest.approx(one[0], rel=0.1)
+    assert other[1] == pytest.approx(2 * one[1], rel=0.2)
 
 
 def test_a_network_that_knows_nothing_keeps_a_positive_share() -> None:
