@@ -33,7 +33,8 @@ MAX_NGRAMS: Final = 1 << 15  # of words, and of characters
 MAX_NUMBERS: Final = 1 << 22  # of its weights; with many labels, rare n-grams are left out
 MAX_SCALED: Final = 20  # labels; with more, each has too few rows to tell how often it has an n-gram
 SHARE: Final = 0.25  # of the scale that the ratios of a label's counts make
-MAX_ITERATIONS, TOLERANCE = 2000, 0.1
+MAX_ITERATIONS: Final = 2000
+TOLERANCE, ROUGH = 0.1, 1.0  # the latter where labels are many: as accurate, and sooner
 MARGIN: Final = 4.0  # what margins are multiplied by; logits are about so large, and calibration finds the rest
 COST, SCALED_COST = 1.0, 0.3  # of rows on the wrong side of the margin
 
@@ -257,7 +258,7 @@ def fit_machines(
 
     one_each = wanted.shape[1] > 1 and (wanted.sum(1) == 1).all() and wanted.any(0).all()
     if not scaled and one_each and costs.shape[1] == 1:  # all machines share one copy of X
-        machine = fit_machine(X, wanted.argmax(1), COST, costs[:, 0])
+        machine = fit_machine(X, wanted.argmax(1), COST, costs[:, 0], ROUGH)
         return machine.coef_.T, machine.intercept_
     weights, bias = np.zeros((X.shape[1], wanted.shape[1])), np.full(wanted.shape[1], -1.0)
     sums = np.asarray(X.sum(0)).ravel()
@@ -273,7 +274,9 @@ def fit_machines(
     return weights, bias
 
 
-def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float, costs: npt.NDArray[Any]) -> Any:
+def fit_machine(
+    X: csr_matrix, classes: npt.NDArray[Any], cost: float, costs: npt.NDArray[Any], tolerance: float = TOLERANCE
+) -> Any:
     """Fit scikit-learn's linear support vector machine to classes [n]; costs [n] are weights. Raises MissingExtra."""
     try:
         from sklearn.svm import LinearSVC
@@ -282,7 +285,7 @@ def fit_machine(X: csr_matrix, classes: npt.NDArray[Any], cost: float, costs: np
             "scikit-learn fits the linear model beside the network; run pip install 'tidegate[train]', or choose "
             "--linear off"
         ) from error
-    machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0)
+    machine = LinearSVC(C=cost, dual=True, max_iter=MAX_ITERATIONS, tol=tolerance, random_state=0)
     with warnings.catch_warnings():  # of many labels in few rows, and of the last iteration: held-out rows judge both
         warnings.simplefilter("ignore", UserWarning)
         return machine.fit(X, classes, sample_weight=costs)

@@ -60,7 +60,7 @@ def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
     least = math.ceil(600 / steps_per_epoch(options, rows, batch))
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, 8)), least)
-    hidden = options.hidden or (256 if steps / rows <= 32 else 128)
+    hidden = options.hidden or (192 if steps / rows <= 32 else 128)
     return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
 
 

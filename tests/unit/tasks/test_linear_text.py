@@ -19,7 +19,7 @@ from tidegate.features.text import Tokenizer
 from tidegate.model import Model
 from tidegate.runtime import Predictor
 from tidegate.tasks import _linear_text, _ngram_counts
-from tidegate.tasks._linear_text import MARGIN, MAX_SCALED, TextCounts, scale_of, spread_columns
+from tidegate.tasks._linear_text import MARGIN, MAX_SCALED, ROUGH, TextCounts, scale_of, spread_columns
 from tidegate.train.job import TrainingJob, fit
 
 FEW = ["weather", "music", "money"]
@@ -54,8 +54,8 @@ def weigh(texts: list[list[bytes]], fitted: list[int]) -> np.ndarray:
     return np.concatenate(parts, 1)
 
 
-def machine(X: np.ndarray, wanted: np.ndarray, cost: float) -> Any:
-    return LinearSVC(C=cost, dual=True, max_iter=2000, tol=0.1, random_state=0).fit(X, wanted)
+def machine(X: np.ndarray, wanted: np.ndarray, cost: float, tolerance: float = 0.1) -> Any:
+    return LinearSVC(C=cost, dual=True, max_iter=2000, tol=tolerance, random_state=0).fit(X, wanted)
 
 
 def score_by_hand(X: np.ndarray, fitted: list[int], wanted: np.ndarray) -> np.ndarray:
@@ -111,7 +111,9 @@ def test_many_labels_have_one_machine_of_unscaled_features() -> None:
     found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), y, "label", np.ones(labels))
     assert found is not None
     X = weigh(texts, list(range(100)))
-    np.testing.assert_allclose(found.scores / MARGIN, machine(X[:100], y[:100], 1.0).decision_function(X), atol=1e-5)
+    np.testing.assert_allclose(
+        found.scores / MARGIN, machine(X[:100], y[:100], 1.0, ROUGH).decision_function(X), atol=1e-5
+    )
     rare = np.where(y == labels - 1, 0, y)  # a label that no row has: each has a machine of its own
     found = TextCounts(texts, np.arange(100), labels).fit(np.arange(100), rare, "label", np.ones(labels))
     assert found is not None
@@ -153,7 +155,7 @@ def test_labels_have_the_weights_that_they_have_in_the_loss(labels: int) -> None
     assert weighed is not None
     assert np.abs(weighed.scores - plain.scores).max() > 0.05
     if labels > MAX_SCALED:
-        own = LinearSVC(C=1.0, dual=True, max_iter=2000, tol=0.1, random_state=0)
+        own = LinearSVC(C=1.0, dual=True, max_iter=2000, tol=ROUGH, random_state=0)
         own.fit(weigh(texts, list(range(150))), y, sample_weight=weights[y])
         np.testing.assert_allclose(
             weighed.scores / MARGIN, own.decision_function(weigh(texts, list(range(150)))), atol=1e-5
