@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import linear_models
 import models
 
 from tidegate.document import FORMAT
@@ -22,7 +23,7 @@ def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
     of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     of_words = (models.classifier, models.encoder, models.finals, models.lookout, models.listener)
-    of_graphs = (models.branches, models.conversation, models.reply)
+    of_graphs = (models.branches, models.conversation, models.reply, linear_models.wide, linear_models.lagged)
     every = (*of_words, models.forecaster, models.tagger, *of_series, *of_graphs)
     for name, parts in ((parts.__name__, parts) for parts in every):
         path = HERE / f"{FORMAT}-{name}.safetensors"
