@@ -76,6 +76,14 @@ def summary(source: Table, options: Any, labels: str) -> str:
     )
 
 
+def number_together(source: Table, options: Any) -> tuple[Indices, str]:
+    """Number the conversations, which folds keep whole. Raises DataError."""
+    number = np.zeros(len(source), np.int64)
+    for i, rows in enumerate(order_messages(source, options)):
+        number[rows] = i
+    return number, "conversations"
+
+
 # ---- answers
 
 
