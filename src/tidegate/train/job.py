@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,16 +21,20 @@ from ..model import Model
 from ..runtime.threads import resolve_threads
 from ..tasks._options import make_options
 from . import checkpoint
+from .choosing import choose, list_fixed, split
+from .folds import Recipe, check_folds
 from .loop import Run
 from .progress import Report
+from .search import check_search
+from .signals import catch_stop_signals
 from .training_job import TrainingJob
+from .trials import KIND, Say, Trials, decide_resume, path_of
 from .warm_start import adopt_options, list_given, load_earlier
 from .word_vectors import choose_width
 
 CHECKPOINT_SECONDS = 15.0
 LONGEST_FLOAT = -1.2345678901234567e-300  # no float takes more characters in JSON
 NO_FILE = "these options make no model file"
-STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def fit(
@@ -42,6 +44,8 @@ def fit(
     out: str | os.PathLike[str] = "",
     *,
     valid: Any = None,
+    folds: int | None = None,
+    search: int | None = None,
     resume: bool = False,
     restart: bool = False,
     force: bool = False,
@@ -54,43 +58,63 @@ def fit(
 
     task: a name of `tidegate.tasks.names()`. data: a path, or a frame of pandas, polars or Arrow (`data.table.read`).
     options: the task's Options; or give its fields as keywords. out: only replaced once training has succeeded. valid:
-    a file or frame that selects the best weights, instead of held-out rows. resume, restart: what to do with the
-    checkpoint of an unfinished run next to `out`. force: replace a file at `out` that is not a model file. progress:
-    called with a `Progress` after every step. say: called with a sentence about how each source was read. threads: 1 to
-    1024, else TIDEGATE_THREADS, else 1; results depend on it.
+    a file or frame that selects the best weights, instead of held-out rows. folds: first train as many models for
+    cross-validation, whose figures the provenance has. search: first train as many models with other options, and take
+    the best ones, by held-out rows or by folds; options that are given stay as they are. resume, restart: what to do
+    with the checkpoint, or the trials, of an unfinished run next to `out`. force: replace a file at `out` that is not a
+    model file. progress: called with a `Progress` after every step. say: called with a sentence about how each source
+    was read, and about each trial. threads: 1 to 1024, else TIDEGATE_THREADS, else 1; results depend on it.
 
     What would fail at the end is checked before the first epoch. Only one process at a time can train to one `out`.
 
     Raises DataError, OptionError, ModelFileError, MissingExtra, TidegateError; KeyboardInterrupt after Ctrl-C, SIGTERM
     or SIGHUP, once the checkpoint is written. Where the model cannot be made or written, a checkpoint is kept too.
     """
+    check_folds(folds)
+    check_search(search)
     task_module = tasks.load(task)
     given = set(values) if options is None else list_given(options)
     options = make_options(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     out, threads = os.fspath(out), resolve_threads(threads, 1)
-    saved, read = checkpoint.path_of(out), list_inputs(data, valid, options)
+    saved, read, speak = checkpoint.path_of(out), list_inputs(data, valid, options), say_once(say or discard)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
+    atomic.check(path_of(out), KIND, read, force)
     with atomic.lock(out), torch_threads(threads):
-        resuming = checkpoint.decide_resume(saved, resume, restart)
+        resuming = decide_resume(out, bool(folds or search), resume, restart)
         earlier = load_earlier(options)
-        options = choose_width(options if earlier is None else adopt_options(options, given, earlier))
+        typed, options = options, choose_width(options if earlier is None else adopt_options(options, given, earlier))
         source = task_module.read(data, options)
         valid_source = None if valid is None else task_module.read(valid, options)
-        job = TrainingJob(task_module, options, source, valid_source, threads, earlier)
-        for path, summary in job.summaries:
-            (say or discard)(f"{path}: {summary}")
-        for path, note in job.notes:
-            (say or discard)(f"{path}: {note}")
-        run = job.run(progress)
-        for path, note in job.first_notes:
-            (say or discard)(f"{path}: {note}")
-        if resuming:
+        recipe = Recipe(task_module, options, source, valid_source, threads, earlier)
+        job, run = begin(recipe, {}, speak, progress)
+        if folds or search:
+            recipe = split(recipe, job, folds, search)
+            job.rehearse(run, out)
+            trials = Trials(path_of(out), {**job.identity(), "folds": folds, "search": search}, force)
+            fixed = list_fixed(typed, options, given)
+            chosen = choose(recipe, job, fixed, search, trials, resuming, speak, progress)
+            job, run = begin(recipe, chosen.options, speak, progress) if chosen.options else (job, run)
+            job.chosen = chosen.entry
+        elif restart:
+            remove(path_of(out))
+        if resuming and os.path.exists(saved):
             checkpoint.load(saved, run, job.identity(), type(options))
         job.rehearse(run, out)
         return finish(job, run, out, force)
+
+
+def begin(recipe: Recipe, options: dict[str, Any], say: Say, progress: Report | None) -> tuple[TrainingJob, Run]:
+    """Begin the job of a recipe with these options, and say how the data were read. Raises as `fit` does."""
+    job = recipe.make_job(options)
+    for path, sentence in (*job.summaries, *job.notes):
+        say(f"{path}: {sentence}")
+    run = job.run(progress)
+    for path, note in job.first_notes:
+        say(f"{path}: {note}")
+    return job, run
 
 
 def list_inputs(data: Any, valid: Any, options: Any) -> list[str]:
@@ -122,13 +146,31 @@ def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
                 advice = f"the progress is saved in {saved}: run again with --resume (resume=True in Python) to finish"
                 raise type(error)(f"{error}; {advice}") from error
             raise
-        if os.path.exists(saved):
-            os.remove(saved)
+        remove(saved)
+        remove(path_of(out))
     return model
+
+
+def remove(path: str) -> None:
+    """Remove a file, if there is one."""
+    if os.path.exists(path):
+        os.remove(path)
 
 
 def discard(sentence: str) -> None:
     """Discard a sentence."""
+
+
+def say_once(say: Say) -> Say:
+    """Return a function that says each sentence the first time alone."""
+    said: set[str] = set()
+
+    def speak(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            say(sentence)
+
+    return speak
 
 
 def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int]) -> None:
@@ -140,33 +182,6 @@ def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int])
             newest = time.monotonic()
         if signals:
             raise KeyboardInterrupt
-
-
-@contextmanager
-def catch_stop_signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C, SIGTERM and SIGHUP in a list that the loop reads between steps; a second Ctrl-C acts at once.
-
-    A closing terminal sends more than one SIGHUP. Signals that the process ignores, as under nohup, stay ignored.
-    """
-    signals: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield signals
-        return
-    available = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
-    former = {s: signal.getsignal(s) for s in available if signal.getsignal(s) not in (signal.SIG_IGN, None)}
-
-    def note(number: int, frame: Any) -> None:
-        signals.append(number)
-        if number == signal.SIGINT:
-            signal.signal(number, former[signal.SIGINT])
-
-    for s in former:
-        signal.signal(s, note)
-    try:
-        yield signals
-    finally:
-        for s, handler in former.items():
-            signal.signal(s, handler)
 
 
 @contextmanager

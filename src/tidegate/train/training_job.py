@@ -47,6 +47,7 @@ class TrainingJob:
         self.problem: Problem = task_module.prepare(source, valid, options)
         self.options = self.problem.options
         self.first_files: dict[str, str] = {}  # option -> the SHA-256 of a file that weights begin by
+        self.chosen: dict[str, Any] = {}  # entries of the provenance about trials of folds and of a search
         self.first_notes: list[tuple[str, str]] = []
         sources = [source] if valid is None else [source, valid]
         self.summaries = [(each.path, text) for each, text in zip(sources, self.problem.summaries, strict=True)]
@@ -199,5 +200,6 @@ class TrainingJob:
             "threads": self.threads,
             "versions": versions(),
             **({"notes": [note for _, note in self.notes]} if self.notes else {}),
+            **self.chosen,
             **self.problem.provenance,
         }
