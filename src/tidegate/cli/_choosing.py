@@ -48,7 +48,7 @@ def format_search(found: dict[str, Any], folds: dict[str, Any] | None, width: in
     finished = [one for one in found["each"] if one["figure"] is not None]
     ordered = sorted(finished, key=lambda one: one["figure"] if found["lower"] else -one["figure"])[:MAX_TRIALS]
     rows = [[one["trial"], number(one["figure"]), describe(one["options"], defaults)] for one in ordered]
-    parts = [join_items(lines, width, " "), format_table(["trial", metric, "options"], rows, 1, True, width)]
+    parts = [join_items(lines, width, " "), format_table(["trial", "figure", "options"], rows, 1, True, width)]
     if found["importance"]:
         shares = ", ".join(f"{spell(name)} {share:.0%}" for name, share in found["importance"].items())
         parts.append(join_items([f"what makes the difference: {shares}"], width))
@@ -66,8 +66,8 @@ def describe(options: dict[str, Any], defaults: dict[str, Any]) -> str:
 
 def warn(found: dict[str, Any]) -> list[str]:
     """Say what the figures of a search are worth, in sentences."""
-    noise, gain = found["noise"], abs(found["best"]["figure"] - found["default"])
-    error = "" if noise is None else f" One standard error is {number(noise)}."
+    noise, gain = found["noise"]["standard_error"], abs(found["best"]["figure"] - found["default"])
+    error = "" if noise is None else f" One standard error of {found['noise']['of']} is {number(noise)}."
     if found["best"]["trial"] == 1:
         return [f"No trial is better than the defaults, which the model has.{error}"]
     flattery = f"The best of {found['trials']} figures flatters, as it was chosen by the rows that it is measured on."

@@ -34,6 +34,7 @@ from ._conversations import (
     read_speakers,
     split_long,
 )
+from ._folds import CONVERSATIONS, Kept
 from ._graph_builder import add_recurrences, name_tensors
 from ._holdout import HoldOut, split
 from ._intervals import Units, number_units
@@ -76,12 +77,12 @@ def summary(source: Table, options: Any, labels: str) -> str:
     )
 
 
-def number_together(source: Table, options: Any) -> tuple[Indices, str]:
+def number_together(source: Table, options: Any) -> tuple[Indices, Kept]:
     """Number the conversations, which folds keep whole. Raises DataError."""
     number = np.zeros(len(source), np.int64)
     for i, rows in enumerate(order_messages(source, options)):
         number[rows] = i
-    return number, "conversations"
+    return number, CONVERSATIONS
 
 
 # ---- answers

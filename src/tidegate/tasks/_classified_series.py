@@ -156,10 +156,12 @@ def skip_bad(source: Collection, options: Any) -> tuple[Collection, list[str]]:
     return source, []
 
 
-def number_together(source: Collection, options: Any) -> tuple[Indices, str]:
+def number_together(source: Collection, options: Any) -> tuple[Indices, _folds.Kept]:
     """Number the series that folds keep together: those of a group, or equal ones. Raises DataError."""
     transform = _series.unscaled_transform(options, source)
-    return _folds.number_together(source, options.group, lambda: _series.number_equal_series([source], transform), NOUN)
+    return _folds.number_together(
+        source, options.group, lambda: _series.number_equal_series([source], transform), _folds.SERIES
+    )
 
 
 def label_cells(source: Collection, options: Any) -> _labels.Cells:

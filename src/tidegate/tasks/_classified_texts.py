@@ -118,7 +118,7 @@ def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
     return _messages.skip_empty(source, options)
 
 
-def number_together(source: Table, options: Any) -> tuple[Indices, str]:
+def number_together(source: Table, options: Any) -> tuple[Indices, _folds.Kept]:
     """Number the rows that folds keep together: those of a group, or those that read the same. Raises DataError."""
     return _folds.number_together(
         source, options.group, lambda: number_keys(map(tuple, _messages.tokenize_rows(source, options)))

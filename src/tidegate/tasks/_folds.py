@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..text_tables import format_count
 from ._holdout import Source, read_groups
 from ._labels import NO_LABEL, OUT_OF_SCOPE, Targets, strata_of
 from .base import Fold, Indices
 
+
+class Kept(NamedTuple):
+    """What folds keep together is called so, in messages."""
+
+    one: str
+    many: str
+
+    def say(self, number: int) -> str:
+        """Say how many of them there are.
+
+        >>> ROWS.say(1), ROWS.say(2000)
+        ('1 row', '2,000 rows that differ')
+        """
+        return f"{number:,} {self.one if number == 1 else self.many}"
+
+
+ROWS, SERIES = Kept("row", "rows that differ"), Kept("series", "series that differ")
+GROUPS, CONVERSATIONS = Kept("group", "groups"), Kept("conversation", "conversations")
 FEWEST = 2  # folds that a label has to be in, so that what is trained for each fold knows it
 
 
@@ -23,7 +41,7 @@ def split_rows(
     targets: Targets | None = None,
     names: list[str] | None = None,
     seed: int = 0,
-    what: str = "rows that differ",
+    what: Kept = ROWS,
     must_know: bool = True,
 ) -> list[Fold]:
     """Split a table or a collection into folds.
@@ -35,7 +53,7 @@ def split_rows(
         targets: int64 [n] or float32 [n, labels], see `_labels`; None: there are no labels.
         names: of the labels.
         seed: of the order in which rows are visited.
-        what: what rows that stay together are called, such as "groups".
+        what: what rows that stay together are called.
         must_know: whether rows of a label that training does not have are an error.
 
     Raises DataError where a fold would be empty, or a label would be in one fold alone.
@@ -52,7 +70,7 @@ def split_rows(
     judged = strata != NO_LABEL
     if (there := len(np.unique(groups[judged]))) < count:
         raise DataError(
-            f"{source.path}: has {format_things(there, what)}, and {count} folds take {count}; add some, or make fewer "
+            f"{source.path}: has {what.say(there)}, and {count} folds take {count}; add some, or make fewer "
             "folds (--folds)"
         )
     fold = assign_folds(strata, groups, count, seed)
@@ -66,18 +84,18 @@ def split_rows(
 
 
 def number_together(
-    source: Source, group: str | None, alike: Callable[[], Indices], noun: str = "row"
-) -> tuple[Indices, str]:
+    source: Source, group: str | None, alike: Callable[[], Indices], what: Kept = ROWS
+) -> tuple[Indices, Kept]:
     """Number what folds keep together, int64 [n], and return what it is called: groups, or without a column of groups
-    what the model cannot tell apart, which `alike` numbers.
+    what the model cannot tell apart, which `alike` numbers. what: that is called.
 
     Raises DataError.
     """
-    if group is not None:
-        groups, _ = read_groups(group, [source], noun)
-        assert groups is not None
-        return groups, "groups"
-    return alike(), "series that differ" if noun == "series" else "rows that differ"
+    if group is None:
+        return alike(), what
+    groups, _ = read_groups(group, [source], what.one)
+    assert groups is not None
+    return groups, GROUPS
 
 
 def assign_folds(strata: Indices, groups: Indices, count: int, seed: int) -> Indices:
@@ -107,7 +125,9 @@ def assign_folds(strata: Indices, groups: Indices, count: int, seed: int) -> Ind
     return chosen[groups]
 
 
-def check_labels(source: Source, targets: Targets, names: list[str], groups: Indices, fold: Indices, what: str) -> None:
+def check_labels(
+    source: Source, targets: Targets, names: list[str], groups: Indices, fold: Indices, what: Kept
+) -> None:
     """Raise DataError for a label that is in one fold alone: what is trained for that fold would not know it."""
     has: list[tuple[str, npt.NDArray[np.bool_]]]
     if targets.ndim == 2:
@@ -117,20 +137,8 @@ def check_labels(source: Source, targets: Targets, names: list[str], groups: Ind
         has += [("what is out of scope", targets == OUT_OF_SCOPE)]
     for name, rows in has:
         if rows.any() and len(np.unique(fold[rows])) < FEWEST:
-            there = format_things(len(np.unique(groups[rows])), what)
+            there = what.say(len(np.unique(groups[rows])))
             raise DataError(
                 f"{source.path}: {name} has {there}, and has to be in {FEWEST} folds or more, so that it is trained on "
                 "when one of them measures; add rows of it, leave those out, or leave --folds out"
             )
-
-
-def format_things(count: int, what: str) -> str:
-    """Format a number of things, whose first word is their noun.
-
-    >>> format_things(1, "rows that differ"), format_things(3, "series that differ")
-    ('1 row', '3 series that differ')
-    """
-    noun, _, rest = what.partition(" ")
-    if count == 1:
-        return "1 series" if noun == "series" else format_count(1, noun.removesuffix("s"))
-    return f"{count:,} {noun} {rest}".rstrip()

@@ -147,7 +147,7 @@ def describe_folds(problem: Problem, recipe: Recipe, trial: Trial) -> dict[str, 
         "mean": {name: float(values.mean()) for name, values in columns.items()},
         "deviation": {name: float(values.std(ddof=1)) for name, values in columns.items()},
         "held_out": [fold.held_out for fold in recipe.folds],
-        "figures": trial.figures,
+        "figures": {name: values.tolist() for name, values in columns.items()},
     }
 
 

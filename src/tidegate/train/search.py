@@ -138,7 +138,7 @@ def run_next(
                 raise
             trial.state, trial.reason = FAILED, f"failed: {error}"
     trials.save()
-    say(f"{name}: {describe_trial(problem, trial)}{describe_options(problem.options, trial)}")
+    say(f"{name}: {describe_trial(problem, trial)}, {describe_options(problem, space, trial)}")
 
 
 def propose(problem: Problem, space: Space, done: list[Trial]) -> Any:
@@ -216,12 +216,11 @@ def describe_trial(problem: Problem, trial: Trial) -> str:
     return trial.reason
 
 
-def describe_options(options: Any, trial: Trial) -> str:
-    """Describe in words the options of a trial: as flags, so that they can be typed."""
-    if not trial.options:
-        return ", the defaults"
-    flags = {field.name: flag_of(field) for field in fields(options)}
-    return ", " + " ".join(f"{flags[name]} {value}" for name, value in trial.options.items())
+def describe_options(problem: Problem, space: Space, trial: Trial) -> str:
+    """Describe in words what a trial has other than the defaults, as flags, so that it can be typed."""
+    flags = {field.name: flag_of(field) for field in fields(problem.options)}
+    changed = {name: v for name, v in choices_of(problem, space, trial).items() if v != getattr(problem.options, name)}
+    return " ".join(f"{flags[name]} {value}" for name, value in changed.items()) or "the defaults"
 
 
 def find_importance(problem: Problem, space: Space, trials: list[Trial]) -> dict[str, float]:
@@ -239,12 +238,16 @@ def find_importance(problem: Problem, space: Space, trials: list[Trial]) -> dict
     return {name: float(share) for name, share in get_param_importances(study).items()}
 
 
-def find_noise(problem: Problem, trial: Trial) -> float | None:
-    """Return one standard error of a trial's figure: over its folds, or as the task knows it; None if it does not."""
-    if len(trial.figures) > 1:
-        values = [one[problem.compared] for one in trial.figures]
-        return float(np.std(values, ddof=1) / len(values) ** 0.5)
-    return problem.noise(trial.figures[0])
+def find_noise(problem: Problem, first: Trial, best: Trial) -> dict[str, Any]:
+    """Return one standard error, None where the task does not know it, and what it is of.
+
+    Over folds, that is the gain of the best trial over the first one: how folds differ from each other counts for both.
+    """
+    own, other = (np.array([one[problem.compared] for one in trial.figures]) for trial in (best, first))
+    if len(own) == 1:
+        return {"standard_error": problem.noise(best.figures[0]), "of": "the figure"}
+    values, what = (own, "the figure") if best is first else (own - other, "the gain")
+    return {"standard_error": float(np.std(values, ddof=1) / len(values) ** 0.5), "of": what}
 
 
 def describe_search(problem: Problem, space: Space, trials: list[Trial], best: Trial) -> dict[str, Any]:
@@ -258,7 +261,7 @@ def describe_search(problem: Problem, space: Space, trials: list[Trial], best: T
         "lower": problem.lower,
         "default": measure_trial(problem, trials[0]),
         "best": {"trial": best.number + 1, "figure": measure_trial(problem, best), "options": best.options},
-        "noise": find_noise(problem, best),
+        "noise": find_noise(problem, trials[0], best),
         "searched": {
             name: [of.low, of.high] if isinstance(of, Numbers) else list(of.values) for name, of in space.items()
         },
