@@ -78,7 +78,7 @@ def fit(
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     out, threads = os.fspath(out), resolve_threads(threads, 1)
-    saved, read, speak = checkpoint.path_of(out), list_inputs(data, valid, options), say_once(say or discard)
+    saved, read, speak = checkpoint.path_of(out), list_inputs(data, valid, options), say or discard
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
     atomic.check(path_of(out), KIND, read, force)
@@ -96,7 +96,8 @@ def fit(
             trials = Trials(path_of(out), {**job.identity(), "folds": folds, "search": search}, force)
             fixed = list_fixed(typed, options, given)
             chosen = choose(recipe, job, fixed, search, trials, resuming, speak, progress)
-            job, run = begin(recipe, chosen.options, speak, progress) if chosen.options else (job, run)
+            if chosen.options:
+                job, run = begin(recipe, chosen.options, speak, progress, before=job)
             job.chosen = chosen.entry
         elif restart:
             remove(path_of(out))
@@ -106,14 +107,22 @@ def fit(
         return finish(job, run, out, force)
 
 
-def begin(recipe: Recipe, options: dict[str, Any], say: Say, progress: Report | None) -> tuple[TrainingJob, Run]:
-    """Begin the job of a recipe with these options, and say how the data were read. Raises as `fit` does."""
+def begin(
+    recipe: Recipe, options: dict[str, Any], say: Say, progress: Report | None, before: TrainingJob | None = None
+) -> tuple[TrainingJob, Run]:
+    """Begin the job of a recipe with these options, and say how the data were read.
+
+    before: a job whose sentences were said, and are not said again. Raises as `fit` does.
+    """
     job = recipe.make_job(options)
+    said = [] if before is None else [*before.summaries, *before.notes, *before.first_notes]
     for path, sentence in (*job.summaries, *job.notes):
-        say(f"{path}: {sentence}")
+        if (path, sentence) not in said:
+            say(f"{path}: {sentence}")
     run = job.run(progress)
     for path, note in job.first_notes:
-        say(f"{path}: {note}")
+        if (path, note) not in said:
+            say(f"{path}: {note}")
     return job, run
 
 
@@ -159,18 +168,6 @@ def remove(path: str) -> None:
 
 def discard(sentence: str) -> None:
     """Discard a sentence."""
-
-
-def say_once(say: Say) -> Say:
-    """Return a function that says each sentence the first time alone."""
-    said: set[str] = set()
-
-    def speak(sentence: str) -> None:
-        if sentence not in said:
-            said.add(sentence)
-            say(sentence)
-
-    return speak
 
 
 def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int]) -> None:
