@@ -32,6 +32,8 @@ FIT = """\
     out: str | os.PathLike[str] = "",
     *,
     valid: Any = None,
+    folds: int | None = None,
+    search: int | None = None,
     resume: bool = False,
     restart: bool = False,
     force: bool = False,

@@ -12,9 +12,10 @@ from tidegate.data.table import Table
 from tidegate.document.levels import GraphPlan
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
+from tidegate.tasks._folds import split_rows
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, name_tensors
 from tidegate.tasks._options import restore_options
-from tidegate.tasks.base import Batch, Flag, Indices, Predictions, Problem, Question, Tensors, concatenate
+from tidegate.tasks.base import Batch, Flag, Fold, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
     import torch
@@ -73,9 +74,14 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Tab
     return _messages.read_messages(source, options)
 
 
+def split_folds(source: Table, options: Options, count: int) -> list[Fold]:
+    return split_rows(source, count, np.arange(len(source)))
+
+
 def prepare(source: Table, valid: Table | None, options: Options) -> Backwards:
     options = replace(options, epochs=options.epochs or 30, batch=options.batch or 16, patience=options.patience or 30)
-    words = _messages.tokenize_rows(source, options)
+    sources = [each for each in (source, valid) if each is not None]
+    words = [row for each in sources for row in _messages.tokenize_rows(each, options)]
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)
     names = [BEGIN, END, *sorted({word.decode() for row in words for word in row})]
     written = [[names.index(word.decode()) for word in reversed(row)] for row in words]
@@ -91,13 +97,14 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Backwards:
     reply.add("cross_attend", size=32, heads=2, most=MOST)
     reply.add("dense", size=len(names), activation="none", sources=(2, 3))
     layers = name_tensors(reply.layers, "reply")
-    order = np.arange(len(ids))
+    order, cut = np.arange(len(ids)), len(ids) // 5
+    valid_rows, train_rows = (order[:cut], order[cut:]) if valid is None else np.split(order, [len(source)])[::-1]
     beam = {"begin": 0, "end": 1, "width": 3, "most": MOST, "length_penalty": 0.6}
     return Backwards(
         options=options,
         rows=Rows(ids, written),
-        train_rows=order[len(ids) // 5 :],
-        valid_rows=order[: len(ids) // 5],
+        train_rows=train_rows,
+        valid_rows=valid_rows,
         inputs={"x": section, "previous": {"kind": "ids", "size": len(names), "clock": "reply"}},
         arrays=arrays,
         features=None,
@@ -110,7 +117,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Backwards:
         decoders={
             "beam": {"kind": "beam", "reads": "reply.4", "drives": "reply", "feeds": "previous", "options": beam}
         },
-        summaries=[source.describe()],
+        summaries=[each.describe() for each in sources],
     )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from tidegate.data.table import Table
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
+from tidegate.tasks._folds import split_rows
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from tidegate.tasks._options import restore_options
-from tidegate.tasks.base import Batch, Flag, Indices, Predictions, Problem, Question, Tensors, concatenate
+from tidegate.tasks.base import Batch, Flag, Fold, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
     import torch
@@ -93,9 +94,15 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Tab
     return _messages.read_messages(source, options)
 
 
+def split_folds(source: Table, options: Options, count: int) -> list[Fold]:
+    words = _messages.tokenize_rows(source, options)
+    return split_rows(source, count, np.arange(len(source)), np.array(list(map(is_polite, words))) * 1, ["no", "yes"])
+
+
 def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
     options = replace(options, epochs=options.epochs or 8, batch=options.batch or 8, patience=options.patience or 8)
-    words = _messages.tokenize_rows(source, options)
+    sources = [each for each in (source, valid) if each is not None]
+    words = [row for each in sources for row in _messages.tokenize_rows(each, options)]
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)
     builder = Builder(None)
     builder.add("embed", rows=len(vocabulary), size=8)
@@ -104,18 +111,19 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
     builder.add("softmax")
     builder.add("pool", over=["last", "mean", "max"], sources=(1,))
     builder.add("dense", size=2, activation="none")
-    order = np.arange(len(ids))
+    order, cut = np.arange(len(ids)), len(ids) // 4
+    valid_rows, train_rows = (order[:cut], order[cut:]) if valid is None else np.split(order, [len(source)])[::-1]
     return Polite(
         options=options,
         rows=Rows(ids, words),
-        train_rows=order[len(ids) // 4 :],
-        valid_rows=order[: len(ids) // 4],
+        train_rows=train_rows,
+        valid_rows=valid_rows,
         inputs={"x": section},
         arrays=arrays,
         features=None,
         layers=builder.layers,
         outputs=OUTPUTS,
-        summaries=[source.describe()],
+        summaries=[each.describe() for each in sources],
     )
 
 

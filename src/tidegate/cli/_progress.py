@@ -44,11 +44,14 @@ class Reporter:
         self.seconds_left = progress.seconds_left or self.seconds_left
 
     def print_note(self, sentence: str) -> None:
-        """Print a sentence on its own line, before the live line begins."""
+        """Print a sentence on its own line, in place of the live line."""
+        self.draw("")
         print(sentence, file=self.out, flush=True)
 
     def print_epoch(self, progress: Progress) -> None:
-        """Replace the live line by the results of an epoch."""
+        """Replace the live line by the results of an epoch; of trials and folds, a sentence says how they ended."""
+        if progress.part:
+            return
         parts = [format_epoch(progress), *format_metrics(progress)]
         if progress.epoch < progress.epochs and not self.live:  # the live line shows it
             parts.append(f"{format_duration(self.seconds_left)} left")
@@ -97,7 +100,7 @@ def join_fitting(parts: list[str], width: int) -> str:
 
 
 def format_epoch(progress: Progress) -> str:
-    return f"epoch {progress.epoch}/{progress.epochs}"
+    return f"{progress.part}{GAP * bool(progress.part)}epoch {progress.epoch}/{progress.epochs}"
 
 
 def format_metrics(progress: Progress, best: bool = True) -> list[str]:

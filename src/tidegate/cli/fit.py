@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tasks
 from ..text_tables import format_size
-from . import _console, _flags
+from . import _choosing, _console, _flags
 from ._parser import FilePath, Parser
 from ._progress import Reporter
 
@@ -45,6 +45,15 @@ def add_common_flags(parser: Parser, files: str) -> None:
     parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="model file to write")
     parser.add_argument("--valid", metavar="FILE", action=FilePath, help="data that chooses the best weights")
     parser.add_argument(
+        "--folds", metavar="K", type=int, help="first measure the options in K parts, each by a model of the others"
+    )
+    parser.add_argument(
+        "--search",
+        metavar="N",
+        type=int,
+        help="first try N choices of the options that are not given, on held-out rows or folds, and take the best",
+    )
+    parser.add_argument(
         "--threads", metavar="N", type=int, help="threads, which the weights depend on (default TIDEGATE_THREADS, or 1)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -74,6 +83,8 @@ def train(args: argparse.Namespace, options: dict[str, Any], report: Reporter) -
             None,
             args.out,
             valid=args.valid,
+            folds=args.folds,
+            search=args.search,
             resume=args.resume,
             restart=args.restart,
             force=args.force,
@@ -83,8 +94,8 @@ def train(args: argparse.Namespace, options: dict[str, Any], report: Reporter) -
             **options,
         )
     except KeyboardInterrupt:
-        has_checkpoint = os.path.exists(args.out + ".checkpoint")
-        how = "run the same command with --resume to continue" if has_checkpoint else "nothing was written yet"
+        begun = any(os.path.exists(args.out + ending) for ending in (".checkpoint", ".trials"))
+        how = "run the same command with --resume to continue" if begun else "nothing was written yet"
         raise KeyboardInterrupt(f"interrupted; {how}") from None
 
 
@@ -98,4 +109,6 @@ def print_result(args: argparse.Namespace, model: Model) -> None:
         print(json.dumps({"file": args.out, "bytes": size, "provenance": provenance}))
         return
     print(f"wrote {args.out} ({format_size(size)})")
+    if chosen := _choosing.format_report(provenance, _console.terminal_width()):
+        print(chosen)
     print(tasks.load(args.task).report(model.document, args.out))

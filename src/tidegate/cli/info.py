@@ -277,7 +277,7 @@ def format_value(value: Any) -> str:
         inner = {k: f"({format_value(v)})" if isinstance(v, dict) else format_value(v) for k, v in value.items()}
         return ", ".join(f"{k} {v}" for k, v in inner.items())
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return f"{len(value)} series"
+        return f"{len(value)} {'trials' if 'trial' in value[0] else 'series'}"
     if isinstance(value, list | tuple):
         return " ".join(format_value(one) for one in value)
     if isinstance(value, bool):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from tidegate.strictjson import canonical
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
@@ -88,6 +92,19 @@ class Collection:
         place = f"{path}:{lines[t]}" if unit == "line" else f"{path}, row {lines[t]}"
         return f"{place}, step {t + 1}" if len(lines) > 1 and lines[0] == lines[1] else place
 
+    def take(self, series: Iterable[int]) -> Self:
+        """Return a collection of some series, with their places. Its hash is that of the source's hash and the series.
+
+        >>> series = [Series("a", np.ones((1, 1)), None, None, [2]), Series("b", np.ones((1, 1)), None, None, [3])]
+        >>> part = Collection("load.csv", ["load"], series, "", "a table", "line").take([1])
+        >>> part.series[0].id, part.locate(0, 0)
+        ('b', 'load.csv:3')
+        """
+        chosen = list(series)
+        files = [self.files[i] for i in chosen] if self.files else ()
+        sha256 = hash_part(self.sha256, chosen)
+        return replace(self, series=[self.series[i] for i in chosen], files=files, sha256=sha256)
+
     def describe(self) -> str:
         """Return how the source was interpreted, with the numbers of series, channels and missing values."""
         steps = sorted(map(len, self.series))
@@ -97,6 +114,15 @@ class Collection:
         if gaps := sum(int(np.isnan(one.values).sum()) for one in self.series):
             parts.append(_count(gaps, "missing value", "missing values"))
         return ", ".join(parts)
+
+
+def hash_part(sha256: str, numbers: Iterable[int]) -> str:
+    """Return the hash of a part of a source: of the whole's hash and what the part has of it, in hexadecimal.
+
+    >>> hash_part("ab", [0, 2]) == hash_part("ab", [0, 3])
+    False
+    """
+    return hashlib.sha256(canonical([sha256, [int(i) for i in numbers]])).hexdigest()
 
 
 def _count(count: int, one: str, many: str) -> str:

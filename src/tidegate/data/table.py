@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tidegate import files
 from tidegate.data import compression
 from tidegate.data.arrow import read_parquet
+from tidegate.data.collection import hash_part
 from tidegate.data.columns import check_column
 from tidegate.data.conll import EXTENSIONS as CONLL
 from tidegate.data.conll import read_conll
@@ -140,6 +141,17 @@ class Table:
         't.parquet, row 1'
         """
         return f"{self.path}:{self.lines[row]}" if self.unit == "line" else f"{self.path}, row {self.lines[row]}"
+
+    def take(self, rows: Sequence[int]) -> Table:
+        """Return a table of some rows, with their places in the file. Its hash is that of the file's hash and the rows.
+
+        >>> part = Table("t.csv", {"x": ["a", "b", "c"]}, [2, 3, 4], "").take([2])
+        >>> part.columns, part.locate(0)
+        ({'x': ['c']}, 't.csv:4')
+        """
+        columns = {name: [cells[i] for i in rows] for name, cells in self.columns.items()}
+        sha256 = hash_part(self.sha256, rows)
+        return replace(self, columns=columns, lines=[self.lines[i] for i in rows], sha256=sha256)
 
     def describe(self) -> str:
         """Return how the source was interpreted, and how many rows it has.

@@ -254,7 +254,11 @@ class InConversations:
 
     def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error of the messages, as for messages alone."""
-        return float((best * (1 - best) / self.rows.lengths[self.valid_rows].sum()) ** 0.5)
+        return float((best * (1 - best) / self.count_held_out()) ** 0.5)
+
+    def count_held_out(self) -> int:
+        """Count the messages."""
+        return int(self.rows.lengths[self.valid_rows].sum())
 
 
 @dataclass(frozen=True, kw_only=True)

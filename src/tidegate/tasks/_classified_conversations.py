@@ -34,6 +34,7 @@ from ._conversations import (
     read_speakers,
     split_long,
 )
+from ._folds import CONVERSATIONS, Kept
 from ._graph_builder import add_recurrences, name_tensors
 from ._holdout import HoldOut, split
 from ._intervals import Units, number_units
@@ -74,6 +75,14 @@ def summary(source: Table, options: Any, labels: str) -> str:
         f"{summary_of_texts(source, options, labels)}; {count}: column {options.conversation!r}, turn: column "
         f"{options.turn!r}{speaker}"
     )
+
+
+def number_together(source: Table, options: Any) -> tuple[Indices, Kept]:
+    """Number the conversations, which folds keep whole. Raises DataError."""
+    number = np.zeros(len(source), np.int64)
+    for i, rows in enumerate(order_messages(source, options)):
+        number[rows] = i
+    return number, CONVERSATIONS
 
 
 # ---- answers

@@ -17,13 +17,13 @@ from ..errors import OptionError, error_context
 from ..features.series import SeriesTransform, Window
 from ..layers import Builder
 from ..model import Model
-from . import _labels, _series, _sizing
+from . import _folds, _labels, _series, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
 from ._intervals import Units, number_units
 from ._labels import Targets
 from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
-from .base import Question
+from .base import Indices, Question
 
 KIND = NOUN = "series"
 
@@ -154,6 +154,14 @@ def check_source(source: Collection, model: Any) -> None:
 def skip_bad(source: Collection, options: Any) -> tuple[Collection, list[str]]:
     """Leave nothing out: readers refuse a series without steps."""
     return source, []
+
+
+def number_together(source: Collection, options: Any) -> tuple[Indices, _folds.Kept]:
+    """Number the series that folds keep together: those of a group, or equal ones. Raises DataError."""
+    transform = _series.unscaled_transform(options, source)
+    return _folds.number_together(
+        source, options.group, lambda: _series.number_equal_series([source], transform), _folds.SERIES
+    )
 
 
 def label_cells(source: Collection, options: Any) -> _labels.Cells:

@@ -13,7 +13,7 @@ from ..data.table import Table, read_table
 from ..errors import DataError
 from ..features.ngrams import NGrams
 from ..layers import Builder
-from . import _labels, _messages, _sizing
+from . import _folds, _labels, _messages, _sizing
 from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out, number_keys
 from ._intervals import Units, number_units
@@ -21,7 +21,7 @@ from ._labels import Targets
 from ._linear_text import TextCounts, make_entry
 from ._misspelling import Speller
 from ._ngram_counts import LONGEST, SHORTEST
-from .base import Question
+from .base import Indices, Question
 
 KIND, NOUN = "text", "row"
 WORD_UNITS = ("word", "space")
@@ -117,6 +117,13 @@ def columns_of(model: Any) -> None:
 def skip_bad(source: Table, options: Any) -> tuple[Table, list[str]]:
     """Leave out empty texts, if the options say so; return the source and notes about them."""
     return _messages.skip_empty(source, options)
+
+
+def number_together(source: Table, options: Any) -> tuple[Indices, _folds.Kept]:
+    """Number the rows that folds keep together: those of a group, or those that read the same. Raises DataError."""
+    return _folds.number_together(
+        source, options.group, lambda: number_keys(map(tuple, _messages.tokenize_rows(source, options)))
+    )
 
 
 def label_cells(source: Table, options: Any) -> _labels.Cells:

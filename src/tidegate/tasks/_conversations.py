@@ -15,6 +15,7 @@ from ..inputs.category import MAX_SIZE, CategoryInput
 from ._labels import NO_LABEL, Targets
 from ._messages import hide_words
 from ._options import option
+from ._search_space import Multiples
 from .base import Array, Batch, Indices, concatenate
 
 SPEAKER: Final = "speaker"  # the name of the side input
@@ -42,6 +43,7 @@ class ConversationOptions:
         most=4096,
         earlier="kept",
         beside="conversation",
+        search=Multiples((0.5, 1, 2)),
     )
 
     def check_conversation(self) -> None:

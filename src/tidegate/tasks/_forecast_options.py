@@ -11,6 +11,7 @@ from ..limits import MAX_QUANTILES
 from . import _series
 from ._graph_builder import RecurrenceOptions, TrainingOptions
 from ._options import check_options, option
+from ._search_space import Multiples, Numbers
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
         least=1,
         most=1_000_000,
         earlier="default",
+        search=Multiples((0.5, 1, 2)),
     )
     segment: int | None = option(
         None,
@@ -89,8 +91,15 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
         choices=SPREADS,
         earlier="default",
     )
-    hidden: int | None = option(None, "width of the recurrent layers; default: 128", least=1, most=4096, earlier="kept")
-    drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
+    hidden: int | None = option(
+        None,
+        "width of the recurrent layers; default: 128",
+        least=1,
+        most=4096,
+        earlier="kept",
+        search=Multiples((0.5, 1, 2)),
+    )
+    drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95, search=Numbers(0.0, 0.6))
     windows_per_epoch: int = option(
         8192, "maximum number of windows per epoch, drawn anew for each", least=1, old_name="windows"
     )

@@ -12,6 +12,7 @@ from .. import cells
 from ..errors import OptionError
 from ..layers import Builder, Layer, init_weights, program
 from ._options import option
+from ._search_space import Choices, Numbers
 
 
 def add_recurrences(
@@ -76,6 +77,7 @@ class RecurrenceOptions:
         least=1,
         most=8,
         earlier="default",
+        search=Choices((1, 2)),
     )
 
     layer: str | None = option(
@@ -99,8 +101,10 @@ class TrainingOptions:
 
     epochs: int | None = option(None, "number of epochs; default: by the amount of data", least=1)
     batch: int | None = option(None, "rows per training step; default: by the amount of data", least=1, most=65536)
-    rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0)
-    decay: float = option(0.01, "weight decay, on matrices only", least=0.0, most=1.0)
+    rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0, search=Numbers(0.001, 0.01, log=True))
+    decay: float = option(
+        0.01, "weight decay, on matrices only", least=0.0, most=1.0, search=Numbers(0.001, 0.1, log=True)
+    )
     average: float = option(
         0.0,
         "decay of a running average of the weights, which is evaluated in their place; 0: none",

@@ -22,6 +22,7 @@ from ..layers import Builder, Layer
 from ..layers.running_bag import LEAST
 from ._ngram_counts import LONGEST, SHORTEST, Counts, Hashes, choose_hashes, count_characters, count_words, least_rows
 from ._options import option
+from ._search_space import Multiples
 from .base import Array, Batch, Indices
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class NGramOptions:
         most=4096,
         earlier="kept",
         absent=0,
+        search=Multiples((0, 1, 2), reads="text"),
     )
     misspell: float = option(
         0.1,

@@ -21,6 +21,7 @@ from ..layers import INPUT
 from ..model import Model
 from ._misspelling import VARIANTS, Speller
 from ._options import option
+from ._search_space import Numbers
 from .base import Array, Batch, Indices, concatenate
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
@@ -60,7 +61,13 @@ class TextOptions:
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)
     vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
     skip_bad: bool = option(False, "leave out rows whose text is empty, and list them, instead of stopping")
-    drop_words: float = option(0.1, "share of words replaced by unknown in training", least=0.0, most=0.95)
+    drop_words: float = option(
+        0.1,
+        "share of words replaced by unknown in training",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.0, 0.3, reads="text"),
+    )
     drop_rare: float = option(
         0.5, "replace rare words by unknown more often in training: a share of a/(a + count)", least=0.0, most=100.0
     )
@@ -199,12 +206,11 @@ def skip_empty(table: Table, options: TextOptions) -> tuple[Table, list[str]]:
     if not bad:
         return table, []
     kept = sorted(set(range(len(table))) - set(bad))
-    columns = {name: [cells[i] for i in kept] for name, cells in table.columns.items()}
     lines = ", ".join(str(table.lines[i]) for i in bad)
     note = (
         f"skipped {len(bad):,} of {len(table):,} rows, whose text is empty: {table.unit}{'s'[: len(bad) != 1]} {lines}"
     )
-    return replace(table, columns=columns, lines=[table.lines[i] for i in kept]), [note]
+    return replace(table.take(kept), sha256=table.sha256), [note]
 
 
 def tokenize(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:

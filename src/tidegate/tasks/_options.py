@@ -25,6 +25,7 @@ def option(
     earlier: str = "",
     beside: str = "",
     absent: Any = None,
+    search: Any = None,
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
@@ -33,11 +34,12 @@ def option(
     what stands for its value in a command's help; "": a word for its type. flag: its flag, where it is not spelt like
     its name. earlier: what becomes of it in a model that starts from another one: "kept", it has the other one's value
     and no other; "default", it has that value unless the user gives another; "": nothing. beside: the option without
-    which it has no meaning; "" if there is none. absent: its value in models of tasks and versions without it.
+    which it has no meaning; "" if there is none. absent: its value in models of tasks and versions without it. search:
+    what `fit --search` may choose of it (`_search_space.py`), None if nothing.
     """
     metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
     metadata |= {"old_name": old_name, "old_values": old_values or {}, "metavar": metavar}
-    metadata |= {"flag": flag, "earlier": earlier, "beside": beside, "absent": absent}
+    metadata |= {"flag": flag, "earlier": earlier, "beside": beside, "absent": absent, "search": search}
     return dataclasses.field(default=default, metadata=metadata)
 
 

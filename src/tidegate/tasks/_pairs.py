@@ -14,9 +14,10 @@ from ..errors import DataError, OptionError
 from ..layers import INPUT, Builder
 from . import _classified_texts, _messages, _sizing, _unlabelled, classify
 from ._classes import Prepared
+from ._folds import split_rows
 from ._holdout import hold_out, number_keys
 from ._next_step import OUTPUT
-from .base import Batch, Dropout, Forward, Indices, Predictions, Problem, Tensors
+from .base import Batch, Dropout, Fold, Forward, Indices, Predictions, Problem, Tensors
 
 if TYPE_CHECKING:
     import torch
@@ -162,6 +163,13 @@ def summary(source: Table, options: Any) -> str:
     """Describe how a source and its columns are read."""
     texts = set(source.column(options.pairs))
     return f"{_unlabelled.summary(source, options)}; pairs: column {options.pairs!r}, {len(texts):,} different"
+
+
+def split_folds(source: Table, options: Any, count: int) -> list[Fold]:
+    """Split a table of pairs into folds; rows with equal first texts stay in one. Raises DataError."""
+    source, _ = skip_empty(source, options)
+    together, what = _classified_texts.number_together(source, options)
+    return split_rows(source, count, together, seed=options.seed, what=what)
 
 
 def prepare(source: Table, valid: Table | None, options: Any) -> Contrast:

@@ -98,6 +98,22 @@ class Quantiles(Problem):
         own = calibration[OUTPUT]
         return join_branch(self, branch, own["branch"], own.get("width", 1.0), tensors)
 
+    @property
+    def compared(self) -> str:
+        """The pinball loss scaled as in MASE: the model's units depend on the options, such as the look-back."""
+        return "scaled_pinball"
+
+    def compare(self, figures: dict[str, float]) -> tuple[float, float]:
+        return -figures[self.compared], 0.0
+
+    def noise(self, figures: dict[str, float]) -> float | None:
+        """Return the standard error of the pinball loss, which is taken to be the same share of the scaled one."""
+        share = figures["standard_error"] / figures["pinball"] if figures["pinball"] else 0.0
+        return share * figures[self.compared] or None
+
+    def count_held_out(self) -> int:
+        return int(self.provenance["rows"]["held_out"])
+
     def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error: with few held-out weeks an early epoch can look best by luck."""
         return figures["standard_error"]
@@ -106,8 +122,10 @@ class Quantiles(Problem):
 def measure_quantiles(
     outputs: Floats, y: Floats, unit: Floats, scale: Floats, known: npt.NDArray[np.bool_], quantiles: tuple[float, ...]
 ) -> dict[str, float]:
-    """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error in
-    the data's units and scaled as in MASE, and the coverage of the outer quantiles.
+    """Compute the mean pinball loss in the model's units, its standard error, and the loss scaled as in MASE; the
+    median's mean absolute error in the data's units and scaled as in MASE; and the coverage of the outer quantiles.
+
+    Where nothing can be scaled, because no series ever changed, the scaled loss is in the data's units.
 
     outputs: [n, horizon x targets x quantiles]. y, unit, scale, known: [n, horizon, targets], see `Quantiles`. Origins
     that share steps ahead have similar errors: only one in `horizon` counts for the standard error. Where quantiles
@@ -121,11 +139,14 @@ def measure_quantiles(
     each = np.where(known, losses, 0.0).sum((1, 2)) / known.sum((1, 2)).clip(1)
     answers = np.sort(q, -1)
     error = np.abs(y - answers[..., quantiles.index(0.5)]) * unit
+    scaled = known & (scale > 0)
+    count, each_scale = (scaled, np.where(scaled, scale, 1)) if scaled.any() else (known, 1)
     within = (answers[..., 0] <= y) & (y <= answers[..., -1])
     return {
         "pinball": float(losses[known].mean()),
         "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
+        "scaled_pinball": float((losses * unit / each_scale)[count].mean()),
         "mae": float(error[known].mean()),
-        **({"mase": float((error / scale)[scaled].mean())} if (scaled := known & (scale > 0)).any() else {}),
+        **({"mase": float((error / scale)[scaled].mean())} if scaled.any() else {}),
         **({"coverage": float(within[known].mean())} if len(levels) > 1 else {}),
     }

@@ -16,13 +16,14 @@ from ..layers import INPUT
 from . import _classified_series, _classified_texts, _messages, _next_numbers, _series, _word_head, classify
 from ._classes import Prepared
 from ._conversations import Conversations
+from ._folds import split_rows
 from ._holdout import Source, number_keys
 from ._next_numbers import NextNumbers, NumbersToCome, Scaling
 from ._next_step import OUTPUT, NextStep
 from ._next_words import OWN_PROJECTION, MessagesToCome, NextWords, WordsToCome
 from ._sequences import Sequences
 from ._series_parts import cut_series
-from .base import Indices, Rows
+from .base import Fold, Indices, Rows
 
 USUAL: Final = "label"  # the column that a user may have meant to be used
 FOR_LABELS: Final = {
@@ -97,6 +98,16 @@ def summary(source: Source, options: Any) -> str:
 
 
 # ---- training data
+
+
+def split_folds(source: Source, options: Any, count: int) -> list[Fold]:
+    """Split a source into folds; parts of long series are series of their own, as in training. Raises DataError."""
+    kind = classify.find_input(source, options)
+    source, _ = kind.skip_bad(source, options)
+    if isinstance(source, Collection):
+        source, _ = cut_series(source, options.window)
+    together, what = kind.number_together(source, options)
+    return split_rows(source, count, together, seed=options.seed, what=what)
 
 
 def prepare(source: Source, valid: Source | None, options: Any) -> NextStep:

@@ -158,6 +158,18 @@ class Branch(Protocol):
         """
 
 
+class Fold(NamedTuple):
+    """A fold of a source: what is trained on, and what measures it.
+
+    valid: the rows that measure; None: they are held out at the end of `source`, as usual. held_out: how many rows, or
+    forecasts, that is.
+    """
+
+    source: Any
+    valid: Any
+    held_out: int
+
+
 class Frozen(NamedTuple):
     """Rows of a tensor that the first epochs do not train. rows: bool, of its first axis. epochs: how many."""
 
@@ -262,6 +274,27 @@ class Problem:
         """Return how far below the best rank an epoch may be and still be kept. The default: not at all."""
         return 0.0
 
+    # ---- comparison with models of other options
+
+    @property
+    def compared(self) -> str:
+        """The figure of held-out rows by which models of other options are compared. The default: `metric`."""
+        return self.metric
+
+    def compare(self, figures: dict[str, float]) -> tuple[float, float]:
+        """Rank a finished model among those of other options, as `rank` does the epochs of one. The default: `rank`."""
+        return self.rank(figures)
+
+    def noise(self, figures: dict[str, float]) -> float | None:
+        """Return one standard error of the compared figure; None where it is not known. The default: `tolerance`."""
+        return self.tolerance(self.rank(figures)[0], figures) or None
+
+    def count_held_out(self) -> int:
+        """Count the held-out rows, or what else the figures are means of. The default: rows."""
+        return len(self.valid_rows)
+
+    # ---- calibration
+
     def calibrate(self, predictions: Predictions) -> Calibration:
         """Fit on held-out rows what is recorded as the calibration of outputs. The default: nothing.
 
@@ -326,6 +359,12 @@ class Task(Protocol):
 
     def prepare(self, source: Any, valid: Any, options: Any) -> Problem:
         """Make the problem of a source. Raises DataError."""
+
+    def split_folds(self, source: Any, options: Any, count: int) -> list[Fold]:
+        """Split what `read` has read into folds for cross-validation, see `Fold`; rows or steps measure once.
+
+        Raises DataError where it cannot be split into so many.
+        """
 
     def report(self, document: dict[str, Any], path: str) -> str:
         """Say how good a new model is, and what to run next. path: its file."""

@@ -32,6 +32,7 @@ from ._classes import (
     SingleLabelInConversations,
 )
 from ._conversations import ConversationOptions
+from ._folds import split_rows
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
@@ -43,7 +44,8 @@ from ._labels import Targets
 from ._linear_text import NGramOptions
 from ._options import check_options, option, restore_options
 from ._out_of_scope import ScopeOptions, check_rows, weigh_exposure
-from .base import Flag, Question
+from ._search_space import Choices, Multiples, Numbers
+from .base import Flag, Fold, Question
 
 KIND = "classify"
 VERB = "predicts labels"
@@ -105,6 +107,7 @@ class Options(
         least=0,
         most=64,
         earlier="default",
+        search=Choices((0, 5, 9), reads="series"),
     )
     hidden: int | None = option(
         None,
@@ -112,6 +115,7 @@ class Options(
         least=1,
         most=4096,
         earlier="kept",
+        search=Multiples((0.5, 1, 2)),
     )
     embed: int | None = option(
         None, "width of the embedding; default: that of --hidden, or of --vectors", least=1, most=4096, earlier="kept"
@@ -124,16 +128,25 @@ class Options(
         earlier="default",
     )
     smoothing: float | None = option(
-        None, "label smoothing; default: 0.1, or 0 with --label-separator", least=0.0, most=0.9
+        None,
+        "label smoothing; default: 0.1, or 0 with --label-separator",
+        least=0.0,
+        most=0.9,
+        search=Numbers(0.0, 0.2),
     )
     noise: float = option(
-        0.3, "add noise to series in training: a share of each column's standard deviation", least=0.0, most=10.0
+        0.3,
+        "add noise to series in training: a share of each column's standard deviation",
+        least=0.0,
+        most=10.0,
+        search=Numbers(0.0, 0.6, reads="series"),
     )
     shift: float = option(
         0.3,
         "shift each series and column in training by a random share of its standard deviation",
         least=0.0,
         most=10.0,
+        search=Numbers(0.0, 0.6, reads="series"),
     )
     gain: float = option(
         0.1,
@@ -141,8 +154,10 @@ class Options(
         least=0.0,
         most=10.0,
     )
-    drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
+    drop_embed: float = option(
+        0.5, "dropout after the embedding", least=0.0, most=0.95, search=Numbers(0.1, 0.7, reads="text")
+    )
+    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95, search=Numbers(0.1, 0.7))
     prefix: float | None = option(
         None,
         "weight of the loss of a random prefix of each row, which trains early answers; default: 0.3, or 0 with "
@@ -280,6 +295,15 @@ def ask(predictor: Any, question: Question, flags: Mapping[str, Any]) -> tuple[L
 
 
 # ---- training data
+
+
+def split_folds(source: Source, options: Options, count: int) -> list[Fold]:
+    """Split a source into folds; see `_folds.split_rows`. Raises DataError."""
+    kind = find_input(source, options)
+    source, _ = kind.skip_bad(source, options)
+    y, labels = read_targets(source, options)
+    together, what = kind.number_together(source, options)
+    return split_rows(source, count, together, y, labels, options.seed, what)
 
 
 def prepare(source: Source, valid: Source | None, options: Options, vector: int = 0) -> Classification:

@@ -17,7 +17,7 @@ from . import _nearest, _pairs, _unlabelled, _vector_scores, classify
 from ._label_predictions import LabelPredictions
 from ._options import option, restore_options
 from ._vector_predictions import PlainVectors, stack_vectors
-from .base import Flag, Problem, Question, Scored
+from .base import Flag, Fold, Problem, Question, Scored
 
 KIND = "encode"
 VERB = "gives vectors"
@@ -94,6 +94,14 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Any
     if options.pairs is not None:
         _pairs.check_options(source, options)
     return _unlabelled.read(source, options, columns)
+
+
+def split_folds(source: Any, options: Options, count: int) -> list[Fold]:
+    """Split a source into folds, by labels where there are some. Raises DataError."""
+    if options.label is not None:
+        return classify.split_folds(source, options, count)
+    folds: list[Fold] = (_unlabelled if options.pairs is None else _pairs).split_folds(source, options, count)
+    return folds
 
 
 def prepare(source: Any, valid: Any, options: Options) -> Problem:

@@ -30,6 +30,7 @@ from ._options import restore_options
 from ._overlap import remove_overlap
 from ._quantiles import Quantiles
 from ._seasons import find_season
+from ._time_folds import split_time
 from ._windows import (
     OUTPUT,
     TRAIN,
@@ -43,7 +44,7 @@ from ._windows import (
     lead_of,
     make_tracks,
 )
-from .base import Flag, Question
+from .base import Flag, Fold, Question
 
 KIND = "forecast"
 VERB = "forecasts"
@@ -135,6 +136,11 @@ def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> For
 
 
 # ---- training data
+
+
+def split_folds(source: Collection, options: Options, count: int) -> list[Fold]:
+    """Split a source into folds, each cut off earlier than the next one; see `_time_folds`. Raises DataError."""
+    return split_time(source, options, count)
 
 
 def prepare(source: Collection, valid: Collection | None, options: Options) -> Quantiles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,22 +12,24 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read_table
 from ..data.tokens import split_tags
 from ..errors import DataError, OptionError, error_context
-from ..features.text import Tokenizer, encode
-from ..features.word_features import NAMES
+from ..features.text import encode
 from ..layers import Builder
 from ..outputs.base import Answer, Answers
 from ..outputs.tags import BIO
 from ..text_tables import format_count
-from . import _classified_texts, _crf, _labels, _messages, _sizing
-from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._holdout import HoldOutOptions, hold_out, number_keys
+from . import _classified_texts, _crf, _labels, _messages
+from ._folds import number_together, split_rows
+from ._graph_builder import add_recurrences
+from ._holdout import hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
-from ._options import check_options, option, restore_options
+from ._options import restore_options
 from ._spans import follows_scheme
+from ._tag_options import CRF
+from ._tag_options import Options as Options
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
 from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, describe_unseen, find_scheme, spread_tag
-from .base import Flag, Indices, Question
+from .base import Flag, Fold, Indices, Question
 
 KIND: Final = "tag"
 VERB: Final = "tags words"
@@ -45,107 +47,10 @@ SCORE_FLAGS = (
 )
 PREDICT_FLAGS: tuple[Flag, ...] = ()
 POOLS: Final = ["last", "mean", "max"]
-LOOKAHEAD: Final = 2  # words
 BEFORE: Final = 1  # how many words before its own the layer that looks ahead reads; the recurrence has read them all
-MANY_ROWS: Final = 8000  # from here on a wider recurrence pays
-CRF: Final = "crf"
 NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
 Entries = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.TextOptions):
-    """The options of a tagger. None: the default depends on the data; what is decided is recorded."""
-
-    text: ClassVar[str] = TAGS  # type: ignore[misc]  # not options of a tagger, whose words are given
-    unit: ClassVar[str] = "space"  # type: ignore[misc]
-    skip_bad: ClassVar[bool] = False  # type: ignore[misc]
-
-    tokens: str = option("tokens", "column of tokens, separated by spaces", metavar="COLUMN")
-    tags: str = option("tags", "column of tags, one for each token, separated by spaces", metavar="COLUMN")
-    label: str | None = option(
-        None, "column of labels, which the model then predicts too, one for each row", metavar="COLUMN"
-    )  # type: ignore[assignment]
-    characters: bool = option(
-        True, "also read the first and last characters of each word, and its shape", earlier="default"
-    )
-    digits: str = option(
-        "shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept"
-    )
-    drop_words: float = option(0.02, "share of words replaced by unknown in training", least=0.0, most=0.95)
-    direction: str = option(
-        "causal",
-        "causal: the recurrent layers read words in their order, and a stream answers as they come; both: in both "
-        "directions, so that a stream answers at the end of a text",
-        choices=("causal", "both"),
-        earlier="default",
-    )
-    lookahead: int | None = option(
-        None,
-        "how many later words a tag may depend on, so that it comes as many words late in a stream; 0: none; default: "
-        f"{LOOKAHEAD}, or 0 with --direction both",
-        least=0,
-        most=64,
-        earlier="default",
-    )
-    decoder: str = option(
-        "none",
-        "crf: learn how well tags follow each other, and give those of the best path, each at most "
-        f"{_crf.LOOK_AHEAD} words later; none: give each word its likeliest tag that may follow",
-        choices=("none", CRF),
-    )
-    hidden: int | None = option(
-        None,
-        f"width of the recurrent layers; default: 128, or 256 from {MANY_ROWS:,} rows on",
-        least=1,
-        most=4096,
-        earlier="kept",
-    )
-    embed: int | None = option(
-        None, "width of the embedding; default: 128, or that of --vectors", least=1, most=4096, earlier="kept"
-    )
-    smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
-    label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
-    drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
-    prefix: float = option(
-        0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        self.load_cell()
-
-    def features(self) -> tuple[str, ...]:
-        """Return the names of the features that are read beside each word."""
-        return NAMES if self.characters else ()
-
-    def splitter(self) -> Tokenizer:
-        """Return what splits a text into the tokens that the vocabulary is made of."""
-        return self.tokenizer().plain() if self.characters else self.tokenizer()
-
-    def decide(self, rows: int, has_valid: bool) -> Options:
-        """Return the options with every default that depends on the data decided. rows: their number.
-
-        Small files get smaller batches, and at least 600 training steps.
-        """
-        share = self.hold_out or _sizing.default_hold_out(rows)
-        batch = self.batch or int(np.clip(2 ** round(float(np.log2(max(1, rows / 80)))), 8, 32))
-        least = -(-600 // _sizing.steps_per_epoch(replace(self, hold_out=share), rows, batch))
-        epochs = self.epochs or max(least, int(np.clip(round(20 * (4500 / rows) ** 0.5), 6, 24)))
-        refit = 0 if has_valid else max(2, round(epochs / 4))
-        return replace(
-            self,
-            hold_out=share,
-            batch=batch,
-            epochs=epochs,
-            lookahead=(LOOKAHEAD if self.direction == "causal" else 0) if self.lookahead is None else self.lookahead,
-            embed=self.embed or 128,
-            hidden=self.hidden or (256 if rows >= MANY_ROWS else 128),
-            refit_epochs=refit if self.refit_epochs is None else self.refit_epochs,
-            patience=self.patience or max(8, epochs // 2),
-        )
 
 
 @dataclass(frozen=True)
@@ -210,6 +115,19 @@ def summarise(source: Table, options: Options, sample: Sample) -> str:
 
 
 # ---- training data
+
+
+def split_folds(source: Table, options: Options, count: int) -> list[Fold]:
+    """Split tagged rows into folds, by labels where there are some; rows of the same words stay in one.
+
+    Tags and labels that a fold is not trained on count as wrong, as in a validation file. Raises DataError.
+    """
+    sample = read_sample(source, options)
+    targets, names = (None, []) if sample.labels is None else _labels.single_targets(sample.labels, str(options.label))
+    together, what = number_together(
+        source, options.group, lambda: number_keys(tuple(word.casefold() for word in row) for row in sample.words)
+    )
+    return split_rows(source, count, together, targets, names, options.seed, what, must_know=False)
 
 
 def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:

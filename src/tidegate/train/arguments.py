@@ -19,7 +19,13 @@ FLAG: Final = re.compile(r"(?<![^\s(])--([a-z][a-z-]*)(?: ('[^']*'|\w[\w.,-]*\w|
 QUOTE: Final = "'"
 SWITCHES: Final = ("resume", "restart", "force")
 COLUMNS: Final = ("text", "label", "time", "values")  # the next word, if there is one, is a name of columns
-OTHERS: Final = ("valid", "threads", "out")  # further arguments of `fit` that are no options of a task
+OTHERS: Final = (
+    "valid",
+    "threads",
+    "out",
+    "folds",
+    "search",
+)  # further arguments of `fit`, no options of a task
 
 
 def name_arguments(function: Callable[P, R]) -> Callable[P, R]:

@@ -12,7 +12,8 @@ class Progress:
 
     phase: "train", or "refit" in epochs that also train on held-out rows. epoch, step: counted from 1, of `epochs` and
     `steps`. loss: running mean of this epoch. metric: the latest held-out one, None before the first evaluation. best:
-    the best one so far. seconds_left: estimate of the remaining time.
+    the best one so far. seconds_left: estimate of the remaining time. part: the trial and the fold that are trained, in
+    words; "" for the model itself.
     """
 
     phase: str
@@ -26,6 +27,7 @@ class Progress:
     best: float | None
     seconds_left: float | None
     evaluated: bool = False
+    part: str = ""
 
 
 Report = Callable[[Progress], None]

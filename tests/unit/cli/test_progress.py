@@ -25,6 +25,7 @@ def progress(**more: Any) -> Any:
         "best": None,
         "seconds_left": 90.0,
         "evaluated": False,
+        "part": "",
     }
     return SimpleNamespace(**{**base, **more})
 
@@ -46,6 +47,16 @@ def test_rows_that_are_learnt_from_are_no_measure() -> None:
     with Reporter(out) as report:
         report(progress(phase="refit", epoch=2, metric=0.99, best=0.8, seconds_left=0.0, evaluated=True))
     assert out.getvalue() == "epoch 2/2  loss 0.500  now training on the held-out rows too\n"
+
+
+def test_trials_and_folds_are_named_and_say_themselves_how_they_end() -> None:
+    out, part = Terminal(), "trial 2 of 8, fold 1 of 5"
+    with Reporter(out) as report:
+        report(progress(part=part))
+        report(progress(part=part, step=4, metric=0.8, best=0.8, evaluated=True))
+        assert part in out.screen()[-1]
+        report.print_note(f"{part}: accuracy 0.8000")
+    assert out.screen() == [f"{part}: accuracy 0.8000", ""]
 
 
 class Terminal(io.StringIO):

@@ -135,7 +135,8 @@ def test_provenance_tells_what_was_learnt_and_beaten(tmp_path: Path) -> None:
     found = model.document["provenance"]
     assert found["rows"] == {"trained": 127 - 7 - 3, "held_out": 23 - 3 + 1}
     assert list(found["baselines"]) == ["last value", "ridge on the same window"]
-    assert found["metrics"]["held_out"].keys() == {"pinball", "standard_error", "mae", "mase", "coverage"}
+    wanted = {"pinball", "standard_error", "scaled_pinball", "mae", "mase", "coverage"}
+    assert found["metrics"]["held_out"].keys() == wanted
     assert found["fitted_on"][0]["steps"] == 150
     options = model.document["task"]["options"]
     assert (options["season"], options["channels"], options["spread"]) == (0, "together", "training")

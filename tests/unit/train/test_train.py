@@ -175,7 +175,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
         fit("classify", str(table), out=str(out), resume=True, **SMALL, seed=1)
     with pytest.raises(OptionError, match="threads was 1 and is 2 now"):
         fit("classify", str(table), out=str(out), resume=True, threads=2, **SMALL)
-    monkeypatch.setattr("tidegate.train.job.target_name", lambda: "other")
+    monkeypatch.setattr("tidegate.train.training_job.target_name", lambda: "other")
     with pytest.raises(OptionError, match=r"instructions native was '\w+' and is 'other' now"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL)
     monkeypatch.undo()
