@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tables import FORMATS, REDUCES, TABLES, Record, Table
+from table_formats import FORMATS, REDUCES, Record
+from tables import TABLES, Table
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast"

@@ -184,9 +184,9 @@ def test_a_page_without_markers_of_tables_is_an_error(
 
 
 def test_the_examples_of_the_tools_hold(figures: Any) -> None:
-    import tables
+    import table_formats
 
-    for module in (figures, tables):
+    for module in (figures, table_formats):
         assert doctest.testmod(module).failed == 0
 
 
