@@ -55,6 +55,25 @@ def forecasts(row: Record) -> list[str]:
     return [texts[0], " ".join(texts[1:seeds]), "; ".join(beside)]
 
 
+def quality(row: Record) -> str:
+    """Return what a figure is and how much: a share in percent, or a ratio of errors.
+
+    >>> quality({"figure": "accuracy", "value": 0.914}), quality({"figure": "error over ridge's", "value": 0.97})
+    ('accuracy 91.40 %', "error over ridge's 0.970")
+    """
+    is_ratio = " over " in row["figure"]
+    return f"{row['figure']} {row['value']:.3f}" if is_ratio else f"{row['figure']} {100 * row['value']:.2f} %"
+
+
+def size(count: float) -> str:
+    """Format bytes in thousands, or in millions from one on.
+
+    >>> size(93_412), size(14_968_854)
+    ('93 kB', '15.0 MB')
+    """
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
 def baseline(published: list[str]) -> str:
     """Return the baseline that was measured on the same files, in few words.
 
@@ -77,6 +96,8 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "quartiles": quartiles,
     "baseline": baseline,
     "peers": peers,
+    "quality": quality,
+    "size": size,
     "list": ", ".join,
     "percent": lambda value: f"{100 * value:.2f} %",
     "MB": lambda size: f"{size / 1e6:.1f} MB",

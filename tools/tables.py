@@ -176,6 +176,13 @@ TABLES = {
         "whole sentences = sentence_accuracy percent mean | a word in a stream = us_a_word time min | "
         "bytes of state = state_bytes , | model file = bytes MB mean",
     ),
+    "presets": Table(
+        "presets",
+        "runs",
+        "set = set | preset = preset",
+        "on the test split = . quality | model file = bytes size | bytes of state = state_bytes , | "
+        "a step of a stream = us_a_step time | CPU seconds of a fit = cpu_seconds .0f",
+    ),
     "conversations": Table(
         "conversations",
         "runs",

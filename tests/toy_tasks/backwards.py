@@ -13,7 +13,7 @@ from tidegate.document.levels import GraphPlan
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, name_tensors
-from tidegate.tasks._options import restore_options
+from tidegate.tasks._options import apply_preset, restore_options
 from tidegate.tasks.base import Batch, Flag, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Tab
 
 
 def prepare(source: Table, valid: Table | None, options: Options) -> Backwards:
-    options = replace(options, epochs=options.epochs or 30, batch=options.batch or 16, patience=options.patience or 30)
+    options = replace(
+        apply_preset(options), epochs=options.epochs or 30, batch=options.batch or 16, patience=options.patience or 30
+    )
     words = _messages.tokenize_rows(source, options)
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)
     names = [BEGIN, END, *sorted({word.decode() for row in words for word in row})]

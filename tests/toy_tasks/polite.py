@@ -12,7 +12,7 @@ from tidegate.data.table import Table
 from tidegate.layers import Builder
 from tidegate.tasks import _messages
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from tidegate.tasks._options import restore_options
+from tidegate.tasks._options import apply_preset, restore_options
 from tidegate.tasks.base import Batch, Flag, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def read(source: Any, options: Options, columns: list[str] | None = None) -> Tab
 
 
 def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
-    options = replace(options, epochs=options.epochs or 8, batch=options.batch or 8, patience=options.patience or 8)
+    options = replace(
+        apply_preset(options), epochs=options.epochs or 8, batch=options.batch or 8, patience=options.patience or 8
+    )
     words = _messages.tokenize_rows(source, options)
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)
     builder = Builder(None)

@@ -57,7 +57,13 @@ class TextOptions:
     fold: bool = option(True, "ignore the case of letters (not in bytes)", earlier="kept")
     digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept")
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)
-    vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
+    vocabulary: int | None = option(
+        None,
+        "maximum size of the vocabulary",
+        least=2,
+        most=1_000_000,
+        presets={"tiny": 1000, "small": 30_000, "base": 30_000},
+    )
     skip_bad: bool = option(False, "leave out rows whose text is empty, and list them, instead of stopping")
     drop_words: float = option(0.1, "share of words replaced by unknown in training", least=0.0, most=0.95)
     drop_rare: float = option(

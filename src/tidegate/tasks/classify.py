@@ -41,7 +41,7 @@ from ._label_scores import evaluate as evaluate
 from ._label_scores import label_of, score_file
 from ._labels import Targets
 from ._linear_text import NGramOptions
-from ._options import check_options, option, restore_options
+from ._options import apply_preset, check_options, option, restore_options
 from ._out_of_scope import ScopeOptions, check_rows, weigh_exposure
 from .base import Flag, Question
 
@@ -112,9 +112,15 @@ class Options(
         least=1,
         most=4096,
         earlier="kept",
+        presets={"tiny": 32},
     )
     embed: int | None = option(
-        None, "width of the embedding; default: that of --hidden, or of --vectors", least=1, most=4096, earlier="kept"
+        None,
+        "width of the embedding; default: that of --hidden, or of --vectors",
+        least=1,
+        most=4096,
+        earlier="kept",
+        presets={"tiny": 12},
     )
     pool: str | None = option(
         None,
@@ -122,6 +128,7 @@ class Options(
         "last,mean,max,attention",
         metavar="LIST",
         earlier="default",
+        presets={"tiny": "max,attention"},
     )
     smoothing: float | None = option(
         None, "label smoothing; default: 0.1, or 0 with --label-separator", least=0.0, most=0.9
@@ -141,8 +148,20 @@ class Options(
         least=0.0,
         most=10.0,
     )
-    drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
+    drop_embed: float | None = option(
+        None,
+        "dropout after the embedding",
+        least=0.0,
+        most=0.95,
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
     prefix: float | None = option(
         None,
         "weight of the loss of a random prefix of each row, which trains early answers; default: 0.3, or 0 with "
@@ -288,6 +307,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     vector: the width of an output `vector`, which all that labels depend on goes through; 0: there is none. Raises
     DataError.
     """
+    options = apply_preset(options)
     kind, output = find_input(source, options), find_output(options)
     source, skipped = kind.skip_bad(source, options)
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)

@@ -22,7 +22,7 @@ from . import _classified_texts, _crf, _labels, _messages, _sizing
 from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._holdout import HoldOutOptions, hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
-from ._options import check_options, option, restore_options
+from ._options import apply_preset, check_options, option, restore_options
 from ._spans import follows_scheme
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
@@ -101,14 +101,32 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         least=1,
         most=4096,
         earlier="kept",
+        presets={"tiny": 32},
     )
     embed: int | None = option(
-        None, "width of the embedding; default: 128, or that of --vectors", least=1, most=4096, earlier="kept"
+        None,
+        "width of the embedding, if not that of --vectors",
+        least=1,
+        most=4096,
+        earlier="kept",
+        presets={"tiny": 16, "small": 128, "base": 128},
     )
     smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
     label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
-    drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
+    drop_embed: float | None = option(
+        None,
+        "dropout after the embedding",
+        least=0.0,
+        most=0.95,
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
     prefix: float = option(
         0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
     )
@@ -141,7 +159,6 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
             batch=batch,
             epochs=epochs,
             lookahead=(LOOKAHEAD if self.direction == "causal" else 0) if self.lookahead is None else self.lookahead,
-            embed=self.embed or 128,
             hidden=self.hidden or (256 if rows >= MANY_ROWS else 128),
             refit_epochs=refit if self.refit_epochs is None else self.refit_epochs,
             patience=self.patience or max(8, epochs // 2),
@@ -218,7 +235,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     A word of over 64 bytes is read in several steps; the first has its tag. Tags and labels of `valid` that the source
     does not have count as wrong, and the notes name them. Raises DataError.
     """
-    options = options.decide(len(source), valid is not None)
+    options = apply_preset(options).decide(len(source), valid is not None)
     samples = [read_sample(each, options) for each in (source, valid) if each is not None]
     names = sorted({tag for row in samples[0].tags for tag in row})
     if len(names) < 2:
@@ -277,7 +294,7 @@ def add_layers(builder: Builder, options: Options) -> None:
         size = 2 * width if options.direction == "both" else width
         builder.add("conv", size=size, width=BEFORE + 1 + ahead, ahead=ahead, activation="relu")
     own, residual = options.layer, bool(ahead)
-    add_recurrences(builder, cell, H, options.project, options.direction, options.depth, own, residual)
+    add_recurrences(builder, cell, H, options.project, options.direction, options.depth or 1, own, residual)
     builder.add("pool", over=POOLS)
 
 

@@ -15,7 +15,7 @@ class ClassifyOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     skip_bad: bool
     drop_words: float
     drop_rare: float
@@ -33,10 +33,11 @@ class ClassifyOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
@@ -63,8 +64,8 @@ class ClassifyOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float | None
     class_weights: str
 
@@ -76,7 +77,7 @@ class EncodeOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     skip_bad: bool
     drop_words: float
     drop_rare: float
@@ -92,10 +93,11 @@ class EncodeOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
@@ -122,13 +124,13 @@ class EncodeOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float | None
     class_weights: str
     pairs: str | None
     own_words: float | None
-    size: int
+    size: int | None
 
 class ForecastOptions(TypedDict, total=False):
     values: str | None
@@ -137,10 +139,11 @@ class ForecastOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
@@ -165,7 +168,7 @@ class ForecastOptions(TypedDict, total=False):
     centre: str
     spread: str | None
     hidden: int | None
-    drop_pool: float
+    drop_pool: float | None
     windows_per_epoch: int
     hold_out: float | None
     refit_epochs: int | None
@@ -176,15 +179,16 @@ class TagOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     drop_words: float
     drop_rare: float
     vectors: str | None
     freeze_vectors: int | None
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
@@ -207,8 +211,8 @@ class TagOptions(TypedDict, total=False):
     embed: int | None
     smoothing: float
     label_weight: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float
 
 @overload
