@@ -41,7 +41,7 @@ class ClassifyOptions(TypedDict, total=False):
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -101,7 +101,7 @@ class EncodeOptions(TypedDict, total=False):
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -147,7 +147,7 @@ class ForecastOptions(TypedDict, total=False):
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -192,7 +192,7 @@ class TagOptions(TypedDict, total=False):
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
