@@ -220,8 +220,9 @@ def build_input(options: Any, tokens: list[list[bytes]], features: Sequence[str]
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
     if described:
         known = {token: counts[token] for token in vocabulary.tokens[1:]}
-        often = {feature: count for feature, count in described.items() if count >= FEATURE_COUNT}
-        vocabulary = Vocabulary.learn({**known, **often})
+        most = getattr(options, "affixes", None)  # of a tagger alone
+        often = Vocabulary.learn(described, FEATURE_COUNT, most and most + 1).tokens[1:]
+        vocabulary = Vocabulary.learn({**known, **{feature: described[feature] for feature in often}})
     if options.from_model is not None and options.unit != "byte":
         vocabulary = keep_earlier_words(options, vocabulary)
     data, offsets = vocabulary.arrays()

@@ -112,7 +112,7 @@ class Options(
         least=1,
         most=4096,
         earlier="kept",
-        presets={"tiny": 32},
+        presets={"tiny": 32, "base": 256},
     )
     embed: int | None = option(
         None,

@@ -26,7 +26,18 @@ from ._options import apply_preset, check_options, option, restore_options
 from ._spans import follows_scheme
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
-from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, describe_unseen, find_scheme, spread_tag
+from ._tagging import (
+    LABEL,
+    NO_TARGET,
+    TAGS,
+    Sentences,
+    Tagging,
+    describe_unseen,
+    find_scheme,
+    first_steps,
+    make_outputs,
+    spread_tag,
+)
 from .base import Flag, Indices, Question
 
 KIND: Final = "tag"
@@ -51,7 +62,6 @@ MANY_ROWS: Final = 8000  # from here on a wider recurrence pays
 CRF: Final = "crf"
 NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
-Entries = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,14 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
     )  # type: ignore[assignment]
     characters: bool = option(
         True, "also read the first and last characters of each word, and its shape", earlier="default"
+    )
+    affixes: int | None = option(
+        None,
+        "with --characters, how many of the most frequent beginnings, endings and shapes of words have vectors; "
+        "default: all that occur twice",
+        least=1,
+        most=1_000_000,
+        presets={"tiny": 500},
     )
     digits: str = option(
         "shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept"
@@ -101,7 +119,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         least=1,
         most=4096,
         earlier="kept",
-        presets={"tiny": 32},
+        presets={"tiny": 32, "base": 256},
     )
     embed: int | None = option(
         None,
@@ -109,7 +127,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         least=1,
         most=4096,
         earlier="kept",
-        presets={"tiny": 16, "small": 128, "base": 128},
+        presets={"tiny": 12, "small": 128, "base": 128},
     )
     smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
     label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
@@ -317,25 +335,6 @@ def describe_new(sample: Sample, tags: list[str], labels: list[str]) -> list[str
     return notes + describe_unseen("label", (name for _, name in sample.labels or []), labels)
 
 
-def make_outputs(names: list[str], scheme: str | None, labels: list[str], has_crf: bool) -> tuple[Entries, Entries]:
-    """Make the entries of the outputs, the tags and, if there are labels, these too; and those of the decoders.
-
-    has_crf: whether the tags are those of the best path of a CRF, which then knows the scheme.
-    """
-    cut, end = len(names), len(names) + len(labels)
-    part = [0, cut] if labels else None
-    tags: dict[str, Any] = {"kind": "tags", "at": "step", "labels": names, "scores": "logits", "scheme": scheme}
-    if has_crf:
-        tags |= {"from": _crf.NAME, "scheme": None}
-    elif part:
-        tags["part"] = part
-    decoders = _crf.make_decoders(part) if has_crf else {}
-    if not labels:
-        return {TAGS: tags}, decoders
-    label = {"kind": "labels", "at": "end", "labels": labels, "scores": "logits", "calibration": None}
-    return {TAGS: tags, LABEL: {**label, "part": [cut, end]}}, decoders
-
-
 # ---- evaluation
 
 
@@ -391,14 +390,3 @@ def make_prediction(options: Options, text: str, answer: Answer) -> TagPredictio
     words = text.split()
     tags, label = (answer[TAGS], answer[LABEL]) if isinstance(answer, Answers) else (answer, None)
     return TagPrediction(text, words, first_steps(split_words(options, words)), tags, label)
-
-
-def first_steps(pieces: Sequence[Sequence[bytes]]) -> list[int]:
-    """Return the number of the first step of each word.
-
-    >>> first_steps([[b"a"], [b"b", b"c"], [b"d"]])
-    [0, 1, 3]
-    """
-    counts = np.array([len(word) for word in pieces], np.int64)
-    starts: list[int] = (np.cumsum(counts) - counts).tolist()
-    return starts

@@ -204,6 +204,7 @@ class TagOptions(TypedDict, total=False):
     tokens: str
     tags: str
     characters: bool
+    affixes: int | None
     direction: str
     lookahead: int | None
     decoder: str
