@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.decode.viterbi import FORBIDDEN
-from tidegate.tasks import _crf, _tagging, tag
+from tidegate.tasks import _crf, _tagging
 
 torch = pytest.importorskip("torch")
 K = 3
