@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tables import FORMATS, REDUCES, TABLES, Record, Table
+from table_formats import FORMATS, REDUCES, Record
+from tables import TABLES, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast"
+NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast", "training"
 PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMED))
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 

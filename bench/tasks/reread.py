@@ -20,7 +20,7 @@ from tidegate.tasks import _classified_conversations, _conversations, _labels, _
 from tidegate.tasks._classes import OUTPUT, SingleLabel
 from tidegate.tasks._graph_builder import add_recurrences
 from tidegate.tasks._label_report import LabelScores, report_fit, warn_of_training_data
-from tidegate.tasks._options import restore_options
+from tidegate.tasks._options import apply_preset, restore_options
 from tidegate.tasks.base import Batch, Indices, Problem, concatenate
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def lay_out(source: Table, options: Any, marks: int) -> tuple[list[Indices], lis
 
 def prepare(source: Table, valid: Table, options: Any) -> Rereading:
     """Make the problem of a source. valid: the conversations that select the weights. Raises DataError."""
+    options = apply_preset(options)
     conversations = _conversations.order_messages(source, options)
     marks = _conversations.count_speakers(_conversations.read_speakers(source, options), conversations)
     laid = [lay_out(table, options, marks) for table in (source, valid)]

@@ -14,7 +14,7 @@ from tidegate.layers import Builder
 from tidegate.tasks import _messages
 from tidegate.tasks._folds import split_rows
 from tidegate.tasks._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, name_tensors
-from tidegate.tasks._options import restore_options
+from tidegate.tasks._options import apply_preset, restore_options
 from tidegate.tasks.base import Batch, Flag, Fold, Indices, Predictions, Problem, Question, Tensors, concatenate
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def split_folds(source: Table, options: Options, count: int) -> list[Fold]:
 
 
 def prepare(source: Table, valid: Table | None, options: Options) -> Backwards:
-    options = replace(options, epochs=options.epochs or 30, batch=options.batch or 16, patience=options.patience or 30)
+    options = replace(
+        apply_preset(options), epochs=options.epochs or 30, batch=options.batch or 16, patience=options.patience or 30
+    )
     sources = [each for each in (source, valid) if each is not None]
     words = [row for each in sources for row in _messages.tokenize_rows(each, options)]
     (section, arrays, vocabulary, _), ids = _messages.build_input_and_ids(options, words, words)

@@ -137,12 +137,21 @@ def is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def help_of(field: dataclasses.Field[Any]) -> str:
-    """Return the help text of a field, with its default."""
-    text = str(field.metadata.get("help", "")).replace("%", "%%")
-    if is_required(field) or field.default in (None, ""):
-        return text
-    default = ("yes" if field.default else "no") if isinstance(field.default, bool) else field.default
-    return f"{text} (default {default})"
+    """Return the help text of a field, with its default and that of each preset which has another one."""
+    text, presets = str(field.metadata.get("help", "")).replace("%", "%%"), field.metadata.get("presets") or {}
+    default = presets.get(_options.USUAL_PRESET, None if is_required(field) else field.default)
+    words = [] if default in (None, "") else [f"default {show(default)}"]
+    words += [f"{show(value)} with --preset {name}" for name, value in presets.items() if value != default]
+    return f"{text} ({', '.join(words)})" if words else text
+
+
+def show(value: Any) -> str:
+    """Spell the value of an option.
+
+    >>> show(True), show(0.5)
+    ('yes', '0.5')
+    """
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def base_type(hint: Any) -> type:

@@ -156,7 +156,7 @@ def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels
     builder = Builder(None)
     builder.add("embed", rows=len(vocabulary), size=options.embed)
     return Prepared(
-        replace(options, context=options.context or 128),
+        options,
         Conversations([rows for _, rows in parts], ids, OUTPUT, y, hide_rates, sides),
         part,
         np.flatnonzero(np.isin(number, part.train_rows)),

@@ -38,11 +38,12 @@ class ConversationOptions:
     speaker: str | None = option(None, "column of speakers, if the label depends on who speaks", metavar="COLUMN")
     context: int | None = option(
         None,
-        "width of the recurrent layer over the messages of a conversation; default: 128",
+        "width of the recurrent layer over the messages of a conversation",
         least=1,
         most=4096,
         earlier="kept",
         beside="conversation",
+        presets={"tiny": 32, "small": 128, "base": 256},
         search=Multiples((0.5, 1, 2)),
     )
 

@@ -93,13 +93,21 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     )
     hidden: int | None = option(
         None,
-        "width of the recurrent layers; default: 128",
+        "width of the recurrent layers",
         least=1,
         most=4096,
         earlier="kept",
+        presets={"tiny": 32, "small": 128, "base": 256},
         search=Multiples((0.5, 1, 2)),
     )
-    drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95, search=Numbers(0.0, 0.6))
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        presets={"tiny": 0.3, "small": 0.3, "base": 0.3},
+        search=Numbers(0.0, 0.6),
+    )
     windows_per_epoch: int = option(
         8192, "maximum number of windows per epoch, drawn anew for each", least=1, old_name="windows"
     )

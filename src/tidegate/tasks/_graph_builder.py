@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import cells
 from ..errors import OptionError
 from ..layers import Builder, Layer, init_weights, program
-from ._options import option
+from ._options import PRESETS, USUAL_PRESET, option
 from ._search_space import Choices, Numbers
 
 
@@ -57,8 +57,16 @@ def name_tensors(layers: list[Layer], graph: str) -> list[Layer]:
 
 @dataclass(frozen=True)
 class RecurrenceOptions:
-    """Options of the recurrent layers of any task."""
+    """Options of the recurrent layers of any task, and the size of the model as a whole."""
 
+    preset: str = option(
+        USUAL_PRESET,
+        "size of the model, which decides the options that are not given: tiny, for microcontrollers and web pages; "
+        "small; base, for the best predictions on a server",
+        choices=PRESETS,
+        earlier="kept",
+        absent=USUAL_PRESET,
+    )
     cell: str = option("gru", "recurrent cell: a name, or the path of your own cell's .py file", earlier="kept")
     dialect: str = option(
         "", "dialect of the cell, separated by commas, such as reset=before,norm=layer", metavar="LIST", earlier="kept"
@@ -71,12 +79,13 @@ class RecurrenceOptions:
         most=4096,
         earlier="kept",
     )
-    depth: int = option(
-        1,
+    depth: int | None = option(
+        None,
         "number of recurrent layers; each after the first is residual, with a layer norm",
         least=1,
         most=8,
         earlier="default",
+        presets={"tiny": 1, "small": 1, "base": 2},
         search=Choices((1, 2)),
     )
 
@@ -101,7 +110,14 @@ class TrainingOptions:
 
     epochs: int | None = option(None, "number of epochs; default: by the amount of data", least=1)
     batch: int | None = option(None, "rows per training step; default: by the amount of data", least=1, most=65536)
-    rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0, search=Numbers(0.001, 0.01, log=True))
+    rate: float | None = option(
+        None,
+        "peak learning rate",
+        least=1e-7,
+        most=1.0,
+        search=Numbers(0.001, 0.01, log=True),
+        presets={"tiny": 0.006, "small": 0.003, "base": 0.003},
+    )
     decay: float = option(
         0.01, "weight decay, on matrices only", least=0.0, most=1.0, search=Numbers(0.001, 0.1, log=True)
     )

@@ -51,6 +51,7 @@ class NGramOptions:
         "auto: put a linear model of words, pairs of words and parts of words beside the network where held-out rows "
         "gain by it; off: leave it out; default: auto for texts of words",
         choices=("auto", "off"),
+        presets={"tiny": "off"},
     )
     subwords: int | None = option(
         None,
@@ -60,6 +61,7 @@ class NGramOptions:
         most=4096,
         earlier="kept",
         absent=0,
+        presets={"tiny": 0},
         search=Multiples((0, 1, 2), reads="text"),
     )
     misspell: float = option(

@@ -59,7 +59,13 @@ class TextOptions:
     fold: bool = option(True, "ignore the case of letters (not in bytes)", earlier="kept")
     digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept")
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)
-    vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
+    vocabulary: int | None = option(
+        None,
+        "maximum size of the vocabulary",
+        least=2,
+        most=1_000_000,
+        presets={"tiny": 1000, "small": 30_000, "base": 30_000},
+    )
     skip_bad: bool = option(False, "leave out rows whose text is empty, and list them, instead of stopping")
     drop_words: float = option(
         0.1,
@@ -240,8 +246,9 @@ def build_input(options: Any, tokens: list[list[bytes]], features: Sequence[str]
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
     if described:
         known = {token: counts[token] for token in vocabulary.tokens[1:]}
-        often = {feature: count for feature, count in described.items() if count >= FEATURE_COUNT}
-        vocabulary = Vocabulary.learn({**known, **often})
+        most = getattr(options, "affixes", None)  # of a tagger alone
+        often = Vocabulary.learn(described, FEATURE_COUNT, most and most + 1).tokens[1:]
+        vocabulary = Vocabulary.learn({**known, **{feature: described[feature] for feature in often}})
     if options.from_model is not None and options.unit != "byte":
         vocabulary = keep_earlier_words(options, vocabulary)
     data, offsets = vocabulary.arrays()

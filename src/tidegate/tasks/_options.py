@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import OptionError
 
 T = TypeVar("T")
+
+PRESETS: Final = ("tiny", "small", "base")  # sizes of a model, in ascending order
+USUAL_PRESET: Final = "small"
 
 
 def option(
@@ -26,6 +29,7 @@ def option(
     beside: str = "",
     absent: Any = None,
     search: Any = None,
+    presets: Mapping[str, Any] | None = None,
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
@@ -35,11 +39,13 @@ def option(
     its name. earlier: what becomes of it in a model that starts from another one: "kept", it has the other one's value
     and no other; "default", it has that value unless the user gives another; "": nothing. beside: the option without
     which it has no meaning; "" if there is none. absent: its value in models of tasks and versions without it. search:
-    what `fit --search` may choose of it (`_search_space.py`), None if nothing.
+    what `fit --search` may choose of it (`_search_space.py`), None if nothing. presets: its value in each of the
+    PRESETS unless the user gives one, for a default of None; the data decide what a preset lacks.
     """
     metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
     metadata |= {"old_name": old_name, "old_values": old_values or {}, "metavar": metavar}
-    metadata |= {"flag": flag, "earlier": earlier, "beside": beside, "absent": absent, "search": search}
+    metadata |= {"flag": flag, "earlier": earlier, "beside": beside, "absent": absent}
+    metadata |= {"search": search, "presets": presets or {}}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -56,6 +62,22 @@ def check_options(options: Any) -> None:
         if (least is not None and value < least) or (most is not None and value > most):
             bounds = f"at least {least}" if most is None else f"{least} to {most}"
             raise OptionError(f"{field.name} is {value}; it must be {bounds}")
+
+
+def apply_preset(options: T) -> T:
+    """Return the options with the values of their preset where the user gives none; what data decide stays None.
+
+    >>> from tidegate.tasks.classify import Options
+    >>> made = apply_preset(Options(preset="tiny", depth=3))
+    >>> made.hidden, made.depth, made.epochs
+    (32, 3, None)
+    """
+    preset, values = getattr(options, "preset", USUAL_PRESET), {}
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        beside = field.metadata.get("beside")
+        if getattr(options, field.name) is None and not (beside and getattr(options, beside) is None):
+            values[field.name] = field.metadata.get("presets", {}).get(preset)
+    return dataclasses.replace(options, **values)  # type: ignore[type-var]
 
 
 def check_type(name: str, kind: str, value: Any) -> None:

@@ -37,6 +37,14 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
     characters: bool = option(
         True, "also read the first and last characters of each word, and its shape", earlier="default"
     )
+    affixes: int | None = option(
+        None,
+        "with --characters, how many of the most frequent beginnings, endings and shapes of words have vectors; "
+        "default: all that occur twice",
+        least=1,
+        most=1_000_000,
+        presets={"tiny": 500},
+    )
     digits: str = option(
         "shape", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"), earlier="kept"
     )
@@ -71,21 +79,35 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         most=4096,
         earlier="kept",
         search=Multiples((0.5, 1, 2)),
+        presets={"tiny": 32, "base": 256},
     )
     embed: int | None = option(
         None,
-        "width of the embedding; default: 128, or that of --vectors",
+        "width of the embedding, if not that of --vectors",
         least=1,
         most=4096,
         earlier="kept",
         search=Multiples((0.5, 1, 2)),
+        presets={"tiny": 12, "small": 128, "base": 128},
     )
     smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
     label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
-    drop_embed: float = option(
-        0.5, "dropout after the embedding", least=0.0, most=0.95, search=Numbers(0.1, 0.7, reads="text")
+    drop_embed: float | None = option(
+        None,
+        "dropout after the embedding",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7, reads="text"),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
     )
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95, search=Numbers(0.1, 0.7))
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
     prefix: float = option(
         0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
     )
@@ -118,7 +140,6 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
             batch=batch,
             epochs=epochs,
             lookahead=(LOOKAHEAD if self.direction == "causal" else 0) if self.lookahead is None else self.lookahead,
-            embed=self.embed or 128,
             hidden=self.hidden or (256 if rows >= MANY_ROWS else 128),
             refit_epochs=refit if self.refit_epochs is None else self.refit_epochs,
             patience=self.patience or max(8, epochs // 2),

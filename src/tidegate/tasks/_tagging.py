@@ -31,6 +31,7 @@ UNSEEN: Final = "B-(unseen)"  # stands for a tag that training did not have
 NO_TARGET: Final = -1  # a tag or label that training did not have
 MOST_SHOWN: Final = 8  # of the names that training did not have
 LEGAL_SHARE: Final = 0.99  # of the tags I-x that follow B-x or I-x, for the scheme BIO
+Entries = dict[str, dict[str, Any]]
 
 
 class Sentences(Messages):
@@ -204,3 +205,33 @@ def spread_tag(tag: str, pieces: int, known: set[str]) -> list[str]:
     """
     inner = "I" + tag[1:]
     return [tag, *[inner if tag.startswith("B") and inner in known else tag] * (pieces - 1)]
+
+
+def make_outputs(names: list[str], scheme: str | None, labels: list[str], has_crf: bool) -> tuple[Entries, Entries]:
+    """Make the entries of the outputs, the tags and, if there are labels, these too; and those of the decoders.
+
+    has_crf: whether the tags are those of the best path of a CRF, which then knows the scheme.
+    """
+    cut, end = len(names), len(names) + len(labels)
+    part = [0, cut] if labels else None
+    tags: dict[str, Any] = {"kind": "tags", "at": "step", "labels": names, "scores": "logits", "scheme": scheme}
+    if has_crf:
+        tags |= {"from": _crf.NAME, "scheme": None}
+    elif part:
+        tags["part"] = part
+    decoders = _crf.make_decoders(part) if has_crf else {}
+    if not labels:
+        return {TAGS: tags}, decoders
+    label = {"kind": "labels", "at": "end", "labels": labels, "scores": "logits", "calibration": None}
+    return {TAGS: tags, LABEL: {**label, "part": [cut, end]}}, decoders
+
+
+def first_steps(pieces: Sequence[Sequence[bytes]]) -> list[int]:
+    """Return the number of the first step of each word.
+
+    >>> first_steps([[b"a"], [b"b", b"c"], [b"d"]])
+    [0, 1, 3]
+    """
+    counts = np.array([len(word) for word in pieces], np.int64)
+    starts: list[int] = (np.cumsum(counts) - counts).tolist()
+    return starts

@@ -42,7 +42,7 @@ from ._label_scores import evaluate as evaluate
 from ._label_scores import label_of, score_file
 from ._labels import Targets
 from ._linear_text import NGramOptions
-from ._options import check_options, option, restore_options
+from ._options import apply_preset, check_options, option, restore_options
 from ._out_of_scope import ScopeOptions, check_rows, weigh_exposure
 from ._search_space import Choices, Multiples, Numbers
 from .base import Flag, Fold, Question
@@ -115,10 +115,16 @@ class Options(
         least=1,
         most=4096,
         earlier="kept",
+        presets={"tiny": 32, "base": 256},
         search=Multiples((0.5, 1, 2)),
     )
     embed: int | None = option(
-        None, "width of the embedding; default: that of --hidden, or of --vectors", least=1, most=4096, earlier="kept"
+        None,
+        "width of the embedding; default: that of --hidden, or of --vectors",
+        least=1,
+        most=4096,
+        earlier="kept",
+        presets={"tiny": 12},
     )
     pool: str | None = option(
         None,
@@ -126,6 +132,7 @@ class Options(
         "last,mean,max,attention",
         metavar="LIST",
         earlier="default",
+        presets={"tiny": "max,attention"},
     )
     smoothing: float | None = option(
         None,
@@ -154,10 +161,22 @@ class Options(
         least=0.0,
         most=10.0,
     )
-    drop_embed: float = option(
-        0.5, "dropout after the embedding", least=0.0, most=0.95, search=Numbers(0.1, 0.7, reads="text")
+    drop_embed: float | None = option(
+        None,
+        "dropout after the embedding",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7, reads="text"),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
     )
-    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95, search=Numbers(0.1, 0.7))
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
     prefix: float | None = option(
         None,
         "weight of the loss of a random prefix of each row, which trains early answers; default: 0.3, or 0 with "
@@ -312,6 +331,7 @@ def prepare(source: Source, valid: Source | None, options: Options, vector: int 
     vector: the width of an output `vector`, which all that labels depend on goes through; 0: there is none. Raises
     DataError.
     """
+    options = apply_preset(options)
     kind, output = find_input(source, options), find_output(options)
     source, skipped = kind.skip_bad(source, options)
     valid, skipped_valid = (None, []) if valid is None else kind.skip_bad(valid, options)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import OptionError
 from . import _nearest, _pairs, _unlabelled, _vector_scores, classify
 from ._label_predictions import LabelPredictions
-from ._options import option, restore_options
+from ._options import apply_preset, option, restore_options
 from ._vector_predictions import PlainVectors, stack_vectors
 from .base import Flag, Fold, Problem, Question, Scored
 
@@ -70,7 +70,14 @@ class Options(classify.Options):
         least=0.0,
         most=100.0,
     )
-    size: int = option(64, "how many numbers a vector has", least=1, most=4096, earlier="default")
+    size: int | None = option(
+        None,
+        "how many numbers a vector has",
+        least=1,
+        most=4096,
+        earlier="default",
+        presets={"tiny": 32, "small": 64, "base": 64},
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,8 +113,9 @@ def split_folds(source: Any, options: Options, count: int) -> list[Fold]:
 
 def prepare(source: Any, valid: Any, options: Options) -> Problem:
     """Make the `Problem` of a source. With labels, it is a classifier with a vector. Raises DataError, OptionError."""
+    options = apply_preset(options)
     if options.label is not None:
-        return classify.prepare(source, valid, options, options.size)
+        return classify.prepare(source, valid, options, options.size or 0)
     made: Problem = (_unlabelled if options.pairs is None else _pairs).prepare(source, valid, options)
     return made
 

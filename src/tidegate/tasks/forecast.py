@@ -26,7 +26,7 @@ from ._forecast_predictions import ForecastPredictions
 from ._forecast_report import ForecastScores, report_fit
 from ._graph_builder import add_recurrences
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
-from ._options import restore_options
+from ._options import apply_preset, restore_options
 from ._overlap import remove_overlap
 from ._quantiles import Quantiles
 from ._seasons import find_season
@@ -148,6 +148,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
 
     Raises DataError.
     """
+    options = apply_preset(options)
     if valid is not None:
         valid = match_columns(valid, source.columns)
         if options.refit_epochs is None:
@@ -270,7 +271,6 @@ def resolve_options(options: Options, source: Collection, tracks: list[Track], c
         options,
         refit_epochs=refit,
         spread=options.spread or (None if fixed else "training" if len(tracks) == 1 else "window"),
-        hidden=options.hidden or 128,
         channels="apart" if isinstance(source, ChannelIndependent) else "together",
         patience=options.patience or max(8, epochs // 2),
     )
@@ -284,6 +284,7 @@ def make_layers(options: Options, transform: SeriesTransform) -> list[Layer]:
     cell, forecast = options.load_cell(), transform.forecast
     assert forecast
     assert options.hidden
+    assert options.depth
     H, k, q = forecast.horizon, transform.targets, len(forecast.quantiles)
     if H * k * q > MAX_WIDTH:
         raise OptionError(

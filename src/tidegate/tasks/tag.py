@@ -22,13 +22,24 @@ from ._folds import number_together, split_rows
 from ._graph_builder import add_recurrences
 from ._holdout import hold_out, number_keys
 from ._label_report import report_fit, warn_of_training_data
-from ._options import restore_options
+from ._options import apply_preset, restore_options
 from ._spans import follows_scheme
 from ._tag_options import CRF
 from ._tag_options import Options as Options
 from ._tag_predictions import TagPrediction, TagPredictions
 from ._tag_report import TagScores, score_tags
-from ._tagging import LABEL, NO_TARGET, TAGS, Sentences, Tagging, describe_unseen, find_scheme, spread_tag
+from ._tagging import (
+    LABEL,
+    NO_TARGET,
+    TAGS,
+    Sentences,
+    Tagging,
+    describe_unseen,
+    find_scheme,
+    first_steps,
+    make_outputs,
+    spread_tag,
+)
 from .base import Flag, Fold, Indices, Question
 
 KIND: Final = "tag"
@@ -50,7 +61,6 @@ POOLS: Final = ["last", "mean", "max"]
 BEFORE: Final = 1  # how many words before its own the layer that looks ahead reads; the recurrence has read them all
 NO_TAG: Final = ""  # of a word that has no answer
 report = report_fit
-Entries = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,7 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Tagging:
     A word of over 64 bytes is read in several steps; the first has its tag. Tags and labels of `valid` that the source
     does not have count as wrong, and the notes name them. Raises DataError.
     """
-    options = options.decide(len(source), valid is not None)
+    options = apply_preset(options).decide(len(source), valid is not None)
     samples = [read_sample(each, options) for each in (source, valid) if each is not None]
     names = sorted({tag for row in samples[0].tags for tag in row})
     if len(names) < 2:
@@ -195,7 +205,7 @@ def add_layers(builder: Builder, options: Options) -> None:
         size = 2 * width if options.direction == "both" else width
         builder.add("conv", size=size, width=BEFORE + 1 + ahead, ahead=ahead, activation="relu")
     own, residual = options.layer, bool(ahead)
-    add_recurrences(builder, cell, H, options.project, options.direction, options.depth, own, residual)
+    add_recurrences(builder, cell, H, options.project, options.direction, options.depth or 1, own, residual)
     builder.add("pool", over=POOLS)
 
 
@@ -216,25 +226,6 @@ def describe_new(sample: Sample, tags: list[str], labels: list[str]) -> list[str
     """Say which tags and labels of validation rows training does not have."""
     notes = describe_unseen("tag", (tag for row in sample.tags for tag in row), tags)
     return notes + describe_unseen("label", (name for _, name in sample.labels or []), labels)
-
-
-def make_outputs(names: list[str], scheme: str | None, labels: list[str], has_crf: bool) -> tuple[Entries, Entries]:
-    """Make the entries of the outputs, the tags and, if there are labels, these too; and those of the decoders.
-
-    has_crf: whether the tags are those of the best path of a CRF, which then knows the scheme.
-    """
-    cut, end = len(names), len(names) + len(labels)
-    part = [0, cut] if labels else None
-    tags: dict[str, Any] = {"kind": "tags", "at": "step", "labels": names, "scores": "logits", "scheme": scheme}
-    if has_crf:
-        tags |= {"from": _crf.NAME, "scheme": None}
-    elif part:
-        tags["part"] = part
-    decoders = _crf.make_decoders(part) if has_crf else {}
-    if not labels:
-        return {TAGS: tags}, decoders
-    label = {"kind": "labels", "at": "end", "labels": labels, "scores": "logits", "calibration": None}
-    return {TAGS: tags, LABEL: {**label, "part": [cut, end]}}, decoders
 
 
 # ---- evaluation
@@ -292,14 +283,3 @@ def make_prediction(options: Options, text: str, answer: Answer) -> TagPredictio
     words = text.split()
     tags, label = (answer[TAGS], answer[LABEL]) if isinstance(answer, Answers) else (answer, None)
     return TagPrediction(text, words, first_steps(split_words(options, words)), tags, label)
-
-
-def first_steps(pieces: Sequence[Sequence[bytes]]) -> list[int]:
-    """Return the number of the first step of each word.
-
-    >>> first_steps([[b"a"], [b"b", b"c"], [b"d"]])
-    [0, 1, 3]
-    """
-    counts = np.array([len(word) for word in pieces], np.int64)
-    starts: list[int] = (np.cumsum(counts) - counts).tolist()
-    return starts

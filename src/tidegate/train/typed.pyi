@@ -15,7 +15,7 @@ class ClassifyOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     skip_bad: bool
     drop_words: float
     drop_rare: float
@@ -34,14 +34,15 @@ class ClassifyOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -64,8 +65,8 @@ class ClassifyOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float | None
     class_weights: str
 
@@ -77,7 +78,7 @@ class EncodeOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     skip_bad: bool
     drop_words: float
     drop_rare: float
@@ -94,14 +95,15 @@ class EncodeOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -124,13 +126,13 @@ class EncodeOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float | None
     class_weights: str
     pairs: str | None
     own_words: float | None
-    size: int
+    size: int | None
 
 class ForecastOptions(TypedDict, total=False):
     values: str | None
@@ -139,14 +141,15 @@ class ForecastOptions(TypedDict, total=False):
     layout: str | None
     calendar: str
     missing: str
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -167,7 +170,7 @@ class ForecastOptions(TypedDict, total=False):
     centre: str
     spread: str | None
     hidden: int | None
-    drop_pool: float
+    drop_pool: float | None
     windows_per_epoch: int
     hold_out: float | None
     refit_epochs: int | None
@@ -178,19 +181,20 @@ class TagOptions(TypedDict, total=False):
     fold: bool
     digits: str
     min_count: int
-    vocabulary: int
+    vocabulary: int | None
     drop_words: float
     drop_rare: float
     vectors: str | None
     freeze_vectors: int | None
+    preset: str
     cell: str
     dialect: str
     project: int | None
-    depth: int
+    depth: int | None
     layer: str | None
     epochs: int | None
     batch: int | None
-    rate: float
+    rate: float | None
     decay: float
     average: float
     refit_rate: float
@@ -202,6 +206,7 @@ class TagOptions(TypedDict, total=False):
     tokens: str
     tags: str
     characters: bool
+    affixes: int | None
     direction: str
     lookahead: int | None
     decoder: str
@@ -209,8 +214,8 @@ class TagOptions(TypedDict, total=False):
     embed: int | None
     smoothing: float
     label_weight: float
-    drop_embed: float
-    drop_pool: float
+    drop_embed: float | None
+    drop_pool: float | None
     prefix: float
 
 @overload

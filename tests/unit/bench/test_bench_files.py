@@ -46,7 +46,10 @@ SMALL = {
         *("--cases", "step:8x4", "sequence:lstm,compute=bf16:2x3x8x4", "pool:5x8x4", "--rounds", "2", "--seconds", "0")
     ],
 }
-LONG = {"accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "tag", "vectors"}
+LONG = {
+    *("accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "presets", "tag"),
+    "vectors",
+}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {
     **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
@@ -149,6 +152,20 @@ def test_taggers_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys
     assert list(found["atis"]) == ABOUT
     assert found["atis"]["figures"]["runs"] == [run, run]
     assert "0.5000" in capsys.readouterr().out
+
+
+def test_presets_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):
+    run = {"figure": "accuracy", "value": 0.5, "bytes": 1, "state_bytes": 8, "us_a_step": 2.0, "cpu_seconds": 1.0}
+    for name, sizes in (("trec", ["tiny"]), ("load", ["tiny", "base"]), ("trec", ["small"])):
+        presets = bench("presets", name, "--presets", *sizes, "--out", tmp_path)
+        monkeypatch.setattr(presets, "measure_preset", lambda name, preset: {"preset": preset, **run})
+        presets.main()
+    found = json.loads((tmp_path / "presets.json").read_text("utf-8"))
+    assert {name: [one["preset"] for one in of["figures"]["runs"]] for name, of in found.items()} == {
+        "trec": ["small"],
+        "load": ["tiny", "base"],
+    }
+    assert "CPU seconds of a fit" in capsys.readouterr().out
 
 
 def test_conversations_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):

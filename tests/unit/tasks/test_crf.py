@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.decode.viterbi import FORBIDDEN
-from tidegate.tasks import _crf, tag
+from tidegate.tasks import _crf, _tagging
 
 torch = pytest.importorskip("torch")
 K = 3
@@ -102,7 +102,7 @@ def test_bio_rules_out_what_may_not_follow() -> None:
 
 
 def test_the_entries_of_a_tagger_with_a_crf() -> None:
-    outputs, decoders = tag.make_outputs(["B-a", "O"], "bio", ["x", "y"], True)
+    outputs, decoders = _tagging.make_outputs(["B-a", "O"], "bio", ["x", "y"], True)
     assert outputs["tags"]["from"] == "path"
     assert outputs["tags"]["scheme"] is None
     assert "part" not in outputs["tags"]
