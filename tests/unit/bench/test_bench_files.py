@@ -46,7 +46,10 @@ SMALL = {
         *("--cases", "step:8x4", "sequence:lstm,compute=bf16:2x3x8x4", "pool:5x8x4", "--rounds", "2", "--seconds", "0")
     ],
 }
-LONG = {"accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "tag", "vectors"}
+LONG = {
+    *("accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "hard_text", "tag"),
+    "vectors",
+}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {
     **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
