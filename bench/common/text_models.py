@@ -32,7 +32,10 @@ class TextModel(Protocol):
         """Return the score of each label of each text, [n, labels]."""
 
     def measure_costs(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Return what a word costs, and the bytes that are kept."""
+        """Return what a word costs, and the bytes that are kept.
+
+        us_a_word: CPU time, as a busy machine interrupts a model's milliseconds more often than another's microseconds.
+        """
 
 
 def is_right(model: TextModel, texts: Sequence[str], wanted: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -77,9 +80,9 @@ class Tidegate:
         for text in texts:
             words = text.split()
             for k, word in enumerate(words, 1):
-                start = time.perf_counter()
+                start = time.thread_time()
                 answer = stream.push(f"{word} ")
-                seconds.append(time.perf_counter() - start)
+                seconds.append(time.thread_time() - start)
                 if k == (len(words) + 1) // 2:
                     halves.append(answer.values)
             state = max(state, stream.state.block.nbytes)
@@ -114,9 +117,9 @@ class LinearSVM:
         for text in texts[:TIMED]:
             words = text.split()
             for k in range(1, len(words) + 1):
-                start = time.perf_counter()
+                start = time.thread_time()
                 self.pipeline.decision_function([" ".join(words[:k])])
-                seconds.append(time.perf_counter() - start)
+                seconds.append(time.thread_time() - start)
             most = max(most, len(text.encode()))
         return {
             "us_a_word": 1e6 * statistics.median(seconds),
