@@ -43,7 +43,9 @@ TABLES = {
         "more than the SVM = over_svm/lost +.2f mean | 95 % of these = over_svm/interval between",
     ),
     "hard-text-few": of_part(
-        "few", "accuracy = accuracy percent mean | each draw = accuracy list hundredths | texts = learnt ,.0f mean"
+        "few",
+        "accuracy = accuracy percent mean | each draw = accuracy list hundredths | texts = learnt ,.0f mean | "
+        "CPU seconds of the encoder = encoder_cpu_seconds .0f",
     ),
     "hard-text-scope": of_part(
         "scope",

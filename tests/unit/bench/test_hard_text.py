@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import json
 import sys
@@ -40,6 +41,13 @@ def make_rows(count: int, seed: int) -> list[tuple[str, str]]:
         label = str(random.choice(sorted(WORDS)))
         rows.append((str(random.choice(ASKED)).format(*random.choice(WORDS[label], 2)), label))
     return rows
+
+
+def test_the_examples_of_the_bench_hold(hard: Any) -> None:
+    for module in (hard, *map(importlib.import_module, ("common.typos", "common.text_models"))):
+        found = doctest.testmod(module)
+        assert found.attempted
+        assert not found.failed
 
 
 def test_a_typo_is_one_mistake_in_one_long_word(hard: Any) -> None:
