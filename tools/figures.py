@@ -3,8 +3,9 @@
 python tools/figures.py            write the tables
 python tools/figures.py --check    exit 1 if a page does not hold what this would write
 
-A table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`; NAME is one of those in `tables.py`. The
-text around it is written by hand. A question of speed is shown as its latest run measured it.
+A table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`; NAME is one of those in `tables.py` and
+`hard_text_tables.py`. The text around it is written by hand. A question of speed is shown as its latest run measured
+it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hard_text_tables
+import tables
 from table_formats import FORMATS, REDUCES, Record
-from tables import TABLES, Table
+from tables import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast", "training"
+NAMED = "benchmarks", "conversations", "speed", "comparisons", "tag", "encode", "forecast", "training", "hard-text"
 PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMED))
+TABLES = {**tables.TABLES, **hard_text_tables.TABLES}
 MARKED = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -34,7 +38,7 @@ def update(page: Path, *, check: bool) -> int:
     before = page.read_text("utf-8")
     names = [name for _, name, _ in MARKED.findall(before)]
     if not names or (unknown := set(names) - set(TABLES)):
-        found = f"a table called {min(unknown)!r}, which tools/tables.py has not" if names else "no markers of tables"
+        found = f"a table called {min(unknown)!r}, which tools/ has not" if names else "no markers of tables"
         print(f"{page.name}: {found}", file=sys.stderr)
         return 1
     after = MARKED.sub(lambda match: match[1] + render(TABLES[match[2]], ROOT / "bench") + match[3], before)

@@ -47,7 +47,8 @@ SMALL = {
     ],
 }
 LONG = {
-    *("accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "presets", "tag"),
+    *("accuracy", "clone", "context", "conversations", "end_to_end", "forecast", "forecast_ridge", "hard_text"),
+    *("presets", "tag"),
     "vectors",
 }
 BOTH = ["torch", "onnxruntime"]

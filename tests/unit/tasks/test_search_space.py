@@ -42,7 +42,7 @@ def test_every_value_is_allowed_and_a_default_is_among_them(task: str, field: An
 
 
 def test_an_option_is_searched_where_it_matters() -> None:
-    decided: dict[str, Any] = {"hidden": 64, "smoothing": 0.1, "conv": 0, "subwords": 32}
+    decided: dict[str, Any] = {"hidden": 64, "smoothing": 0.1, "conv": 0, "subwords": 32, "drop_embed": 0.5}
     texts, series = space_of("classify", ["text"], **decided), space_of("classify", ["series"], **decided)
     assert {"drop_words", "drop_embed", "subwords"} <= set(texts)
     assert not {"noise", "shift", "conv", "context"} & set(texts)

@@ -17,6 +17,7 @@ from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.tasks import _next_numbers, encode
 from tidegate.tasks._next_numbers import NumbersToCome, Scaling
+from tidegate.tasks._options import apply_preset
 from tidegate.tasks._sequences import Augmentation, Sequences
 from tidegate.tasks._series_parts import cut_series
 from tidegate.tasks._unlabelled import prepare
@@ -138,7 +139,7 @@ def test_what_is_filled_in_is_not_predicted() -> None:
     x = waves(30, 4).astype(np.float64)
     x[:, 5] = np.nan
     options = encode.Options(**SMALL, missing="mask")
-    problem = prepare(from_arrays(list(x)), None, options)
+    problem = prepare(from_arrays(list(x)), None, apply_preset(options))
     batch = problem.rows.batch(np.arange(2), np.random.default_rng(0))
     targets = batch.targets["vector"]
     assert targets.shape == (60, 1)

@@ -54,7 +54,9 @@ def house(figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A repository of pages with a table each, and some results."""
     monkeypatch.setattr(figures, "ROOT", tmp_path)
     (tmp_path / "docs").mkdir()
-    tables = ("summary", "speed", "accuracy", "leaks", "pairs", "threads", "tag", "forecast", "presets")
+    tables = (
+        *("summary", "speed", "accuracy", "leaks", "pairs", "threads", "tag", "forecast", "presets", "hard-text-few"),
+    )
     for name, table in zip(figures.PAGES, tables, strict=True):
         (tmp_path / name).write_text(f"before\n<!-- figures: {table} -->\nold\n<!-- end of figures -->\nafter\n")
     store(tmp_path / "bench", "results/accuracy.json", ACCURACY)
@@ -184,9 +186,10 @@ def test_a_page_without_markers_of_tables_is_an_error(
 
 
 def test_the_examples_of_the_tools_hold(figures: Any) -> None:
+    import hard_text_tables
     import table_formats
 
-    for module in (figures, table_formats):
+    for module in (figures, table_formats, hard_text_tables):
         assert doctest.testmod(module).failed == 0
 
 
