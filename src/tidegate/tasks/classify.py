@@ -32,7 +32,7 @@ from ._classes import (
     SingleLabelInConversations,
 )
 from ._conversations import ConversationOptions
-from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, declare_depth
 from ._holdout import HoldOutOptions, Source
 from ._label_predictions import SEPARATOR, LabelPrediction, LabelPredictions
 from ._label_report import LabelScores, report_fit
@@ -106,6 +106,7 @@ class Options(
         most=64,
         earlier="default",
     )
+    depth: int | None = declare_depth(base=2)
     hidden: int | None = option(
         None,
         "width of the recurrent layers in each direction; default: by the length of rows",
