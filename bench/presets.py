@@ -1,6 +1,6 @@
 """Measure what the sizes of `--preset` cost and give: a held-out figure, bytes, the time of a step, and that of a fit.
 
-    python bench/presets.py [trec atis ...] [--presets tiny small base]
+    python bench/presets.py [trec atis ...] [--presets tiny small base] [--add]
 
 Nothing but the preset and a set's own flags is given; the seed is 0. Each model is trained on the official training
 split alone, written, loaded again and scored on the official test split. A stream then reads rows of the test split, a
@@ -67,14 +67,24 @@ def main() -> None:
     parser = record.make_parser(__doc__)
     parser.add_argument("cases", nargs="*", default=list(CASES), help=f"cases (default {', '.join(CASES)})")
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=PRESETS, help="default all")
+    parser.add_argument("--add", action="store_true", help="keep the runs of other presets that the file has")
     args = parser.parse_args()
     if unknown := [name for name in args.cases if name not in CASES]:
         parser.error(f"no case {unknown[0]!r}; choose of {', '.join(CASES)}")
     for name in args.cases:
+        known = record.read(args.out, "presets")
+        earlier = drop_presets(known[name], args.presets) if args.add and name in known else {}
         runs = [measure_preset(name, preset) for preset in args.presets]
-        known = {**record.read(args.out, "presets"), name: record.with_provenance({"runs": runs}, "torch")}
+        entry = record.with_provenance({"runs": runs}, "torch")
+        known[name] = record.with_earlier(entry, earlier, lambda run: PRESETS.index(run["preset"]))
         record.write(args.out, "presets", {each: known[each] for each in CASES if each in known})
-        print(format_runs(name, runs), flush=True)
+        print(format_runs(name, known[name]["figures"]["runs"]), flush=True)
+
+
+def drop_presets(entry: dict[str, Any], presets: list[str]) -> dict[str, Any]:
+    """Return an entry of a file without the runs of these presets."""
+    runs = [run for run in entry["figures"]["runs"] if run["preset"] not in presets]
+    return {**entry, "figures": {**entry["figures"], "runs": runs}}
 
 
 def measure_preset(name: str, preset: str) -> dict[str, Any]:

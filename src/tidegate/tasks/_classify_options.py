@@ -11,7 +11,7 @@ from ..errors import OptionError
 from ..layers.pool import OVER
 from . import _classified_conversations, _classified_series, _classified_texts, _messages, _series
 from ._conversations import ConversationOptions
-from ._graph_builder import RecurrenceOptions, TrainingOptions
+from ._graph_builder import RecurrenceOptions, TrainingOptions, declare_depth
 from ._holdout import HoldOutOptions
 from ._linear_text import NGramOptions
 from ._options import check_options, option
@@ -65,6 +65,7 @@ class Options(
         earlier="default",
         search=Choices((0, 5, 9), reads="series"),
     )
+    depth: int | None = declare_depth(base=2)
     hidden: int | None = option(
         None,
         "width of the recurrent layers in each direction; default: by the length of rows",

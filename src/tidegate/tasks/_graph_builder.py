@@ -55,6 +55,19 @@ def name_tensors(layers: list[Layer], graph: str) -> list[Layer]:
     return [replace(layer, tensors=own) for layer, own in zip(layers, names, strict=True)]
 
 
+def declare_depth(base: int) -> Any:
+    """Declare the option `depth`. base: its value with --preset base, as a second layer does not help every task."""
+    return option(
+        None,
+        "number of recurrent layers; each after the first is residual, with a layer norm",
+        least=1,
+        most=8,
+        earlier="default",
+        search=Choices((1, 2)),
+        presets={"tiny": 1, "small": 1, "base": base},
+    )
+
+
 @dataclass(frozen=True)
 class RecurrenceOptions:
     """Options of the recurrent layers of any task, and the size of the model as a whole."""
@@ -79,15 +92,7 @@ class RecurrenceOptions:
         most=4096,
         earlier="kept",
     )
-    depth: int | None = option(
-        None,
-        "number of recurrent layers; each after the first is residual, with a layer norm",
-        least=1,
-        most=8,
-        earlier="default",
-        presets={"tiny": 1, "small": 1, "base": 2},
-        search=Choices((1, 2)),
-    )
+    depth: int | None = declare_depth(base=1)
 
     layer: str | None = option(
         None, "your own layer, which follows the recurrent layers: the path of its .py file", metavar="FILE"

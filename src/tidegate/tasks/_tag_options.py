@@ -66,11 +66,12 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         most=64,
         earlier="default",
     )
-    decoder: str = option(
-        "none",
+    decoder: str | None = option(
+        None,
         "crf: learn how well tags follow each other, and give those of the best path, each at most "
         f"{_crf.LOOK_AHEAD} words later; none: give each word its likeliest tag that may follow",
         choices=("none", CRF),
+        presets={"tiny": "none", "small": "none", "base": CRF},
     )
     hidden: int | None = option(
         None,
@@ -79,7 +80,7 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
         most=4096,
         earlier="kept",
         search=Multiples((0.5, 1, 2)),
-        presets={"tiny": 32, "base": 256},
+        presets={"tiny": 32},
     )
     embed: int | None = option(
         None,

@@ -209,7 +209,7 @@ class TagOptions(TypedDict, total=False):
     affixes: int | None
     direction: str
     lookahead: int | None
-    decoder: str
+    decoder: str | None
     hidden: int | None
     embed: int | None
     smoothing: float

@@ -157,14 +157,15 @@ def test_taggers_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys
 
 def test_presets_of_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):
     run = {"figure": "accuracy", "value": 0.5, "bytes": 1, "state_bytes": 8, "us_a_step": 2.0, "cpu_seconds": 1.0}
-    for name, sizes in (("trec", ["tiny"]), ("load", ["tiny", "base"]), ("trec", ["small"])):
+    calls = (("trec", "tiny"), ("load", "tiny", "base"), ("trec", "small"), ("load", "small", "base", "--add"))
+    for name, *sizes in calls:
         presets = bench("presets", name, "--presets", *sizes, "--out", tmp_path)
         monkeypatch.setattr(presets, "measure_preset", lambda name, preset: {"preset": preset, **run})
         presets.main()
     found = json.loads((tmp_path / "presets.json").read_text("utf-8"))
     assert {name: [one["preset"] for one in of["figures"]["runs"]] for name, of in found.items()} == {
         "trec": ["small"],
-        "load": ["tiny", "base"],
+        "load": ["tiny", "small", "base"],
     }
     assert "CPU seconds of a fit" in capsys.readouterr().out
 

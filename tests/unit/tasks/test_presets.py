@@ -14,7 +14,7 @@ from tidegate.tasks import classify, encode, tag
 from tidegate.tasks._options import PRESETS, apply_preset, make_options
 
 OTHER: dict[type, Any] = {int: 7, float: 0.25}
-CHOSEN = {"linear": "auto", "pool": "last"}
+CHOSEN = {"linear": "auto", "pool": "last", "decoder": "crf"}
 
 
 def declared(task: str) -> list[Field[Any]]:
