@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tables import FORMATS, Table
+from table_formats import FORMATS
+from tables import Table
 
 COSTS = (
     "a word in a stream = us_a_word time min | bytes of state = state_bytes ,.0f mean | model file = bytes MB mean | "
