@@ -117,6 +117,15 @@ def test_an_autoregression_does_not_read_across_series():
     assert np.isnan(apart.score(second[:LAGS])).all()
 
 
+def test_the_residual_of_an_autoregression_is_what_was_added_to_it():
+    random = np.random.default_rng(0)
+    noise, values = random.standard_normal(5000), np.zeros((5000, 1))
+    for t in range(2, 5000):
+        values[t] = 1.5 * values[t - 1] - 0.7 * values[t - 2] + noise[t]
+    scores = fit_autoregression([values]).score(values)
+    assert np.corrcoef(scores[LAGS:], noise[LAGS:] ** 2)[0, 1] > 0.99
+
+
 def test_the_residual_of_normal_samples_is_white():
     values = make_waves(5000)
     baseline = fit_autoregression([values])

@@ -88,6 +88,7 @@ def test_a_very_heavy_tail_keeps_a_finite_variance():
 def test_peaks_that_are_all_equal_have_a_bound():
     scores = np.where(np.arange(1000) < 990, 0.0, 5.0)
     tail = fit_tail(scores, 0.9)
+    assert tail.share == 0.01  # of the samples that are above the level, not 1 - 0.9
     assert 0 < threshold_of(tail, 1e-3) <= 10.0
 
 
