@@ -122,8 +122,9 @@ def test_the_residual_of_an_autoregression_is_what_was_added_to_it():
     noise, values = random.standard_normal(5000), np.zeros((5000, 1))
     for t in range(2, 5000):
         values[t] = 1.5 * values[t - 1] - 0.7 * values[t - 2] + noise[t]
-    scores = fit_autoregression([values]).score(values)
-    assert np.corrcoef(scores[LAGS:], noise[LAGS:] ** 2)[0, 1] > 0.99
+    baseline = fit_autoregression([values])
+    assert baseline.weights[LAGS - 2 : LAGS, 0] == pytest.approx([-0.7, 1.5], abs=0.06)  # of the two samples before
+    assert np.corrcoef(baseline.score(values)[LAGS:], noise[LAGS:] ** 2)[0, 1] > 0.99
 
 
 def test_the_residual_of_normal_samples_is_white():
