@@ -21,6 +21,7 @@ COMMON: Final = ("kind", "reads", "options")
 IDS: Final = "an id for each step"  # what decoders give, in words
 WRITTEN: Final = "the ids that it writes"
 FLAGS: Final = "for each step which labels are active"
+ALARMS: Final = "for each step whether an alarm runs"
 VALUES: Final = "numbers of the steps ahead"
 
 

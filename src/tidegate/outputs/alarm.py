@@ -1,0 +1,212 @@
+"""An alarm: how unusual the latest steps of a series are, and whether an event runs, as a decoder says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..decode.adaptive_threshold import HEAD, WAITING, Moment
+from ..decode.base import ALARMS
+from ..errors import ModelFileError
+from ..expect import check_list, check_text
+from ..strictjson import show
+from .base import Context, LazyAnswer, Output, check_common, shortest_decimals
+
+MOST_CHANNELS: Final = 3  # named as those that drove an event
+DRIVEN: Final = 0.5  # the share of a score that they make up, where fewer do not
+
+Floats = npt.NDArray[np.float32]
+Reals = npt.NDArray[np.float64]
+
+
+def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any]) -> AlarmOutput:
+    """Check the entry of an alarm and return its output. Raises ModelFileError."""
+    place = f"outputs.{name}"
+    own = check_common(place, entry, "step", width, "columns")
+    check_list(f"{place}.columns", entry["columns"], own - 1, own - 1)
+    for i, column in enumerate(entry["columns"]):
+        check_text(f"{place}.columns[{i}]", column)
+    if not entry["columns"]:
+        raise ModelFileError(f"{place}: an alarm has a score and a part of it for each column; its node gives {own}")
+    return AlarmOutput(name, entry, width)
+
+
+class Event(NamedTuple):
+    """Steps in a row that are unusual.
+
+    number: of the event in its stream, from 1. start, peak: the steps, from 0, where it began and where the score was
+    the largest. end: its last step; None while it runs. severity: the largest score over the threshold. channels: those
+    that drove it, as parts of that score, the first one the most.
+    """
+
+    number: int
+    start: int
+    end: int | None
+    peak: int
+    severity: float
+    channels: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the event for JSON; `end` is left out while it runs."""
+        return {key: value for key, value in self._asdict().items() if value is not None}
+
+
+class Alarm(LazyAnswer[Floats]):
+    """The score of a step and whether an alarm runs; or those of all steps; or the reason why there is none.
+
+    values: float32 [1 + columns], the score and the part of each column in it, whose mean it is; of a whole series
+    [T, 1 + columns]; or None. reason: why values is None, else "". columns: the names of the columns. threshold: the
+    score from which an alarm begins, before any drift. decided: float64 [T, 6 + width], what the decoder gave.
+
+    >>> decided = np.array([[1.0, 1.0, 2, 40, 41, 44, 16.0, 2.0, 30.0]])
+    >>> alarm = Alarm(np.array([12.0, 4.0, 20.0], np.float32), ["heat", "flow"], "", 8.0, decided)
+    >>> alarm.score, alarm.alarm, alarm.event.severity, alarm.event.channels
+    (12.0, True, 2.0, ['flow'])
+    """
+
+    __slots__ = ("_decided", "columns", "threshold")
+
+    def __init__(
+        self,
+        values: Floats | None,
+        columns: Sequence[str],
+        reason: str = "",
+        threshold: float = 1.0,
+        decided: Reals | None = None,
+    ) -> None:
+        super().__init__(values, reason)
+        self.columns, self.threshold, self._decided = list(columns), threshold, decided
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Alarm, (self.values, self.columns, self.reason, self.threshold, self._decided)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is about all steps of a series."""
+        return self.values is not None and self.values.ndim == 2
+
+    @property
+    def moments(self) -> Reals:
+        """What the decoder gave of each step, float64 [T, 6 + width]: a `Moment`, and the numbers of the event's peak."""
+        return np.zeros((0, HEAD)) if self.values is None or self._decided is None else self._decided
+
+    @property
+    def score(self) -> float | None:
+        """The score of the last step: the mean square of the errors of its forecast, in their usual size; or None."""
+        if self.values is None or (len(self.moments) and self.moments[-1, 0] == WAITING):
+            return None
+        return shortest_decimals(self.values.reshape(-1, 1 + len(self.columns))[-1:, 0])[0]
+
+    @property
+    def scores(self) -> Reals | None:
+        """The score of each step [T], NaN in the warm-up; or None."""
+        if self.values is None:
+            return None
+        found = self.values.reshape(-1, 1 + len(self.columns))[:, 0].astype(np.float64)
+        return np.where(self.moments[:, 0] == WAITING, np.nan, found) if len(self.moments) else found
+
+    @property
+    def alarm(self) -> bool | None:
+        """Whether an alarm runs after the last step; None where there is no score."""
+        return None if self.score is None or not len(self.moments) else bool(self.moments[-1, 0] == 1)
+
+    @property
+    def level(self) -> float:
+        """By what the threshold is multiplied because the score has drifted; 1.0: it has not."""
+        return float(self.moments[-1, 1]) if len(self.moments) else 1.0
+
+    @property
+    def event(self) -> Event | None:
+        """The event that runs after the last step, or None."""
+        return self._event(self.moments[-1], None) if self.alarm else None
+
+    @property
+    def events(self) -> list[Event]:
+        """The events of all steps that it is about; one that runs at the end has its last step as its end."""
+        moments, found = self.moments, []
+        runs = np.flatnonzero(moments[:, 0] == 1)
+        for number in np.unique(moments[runs, 2]):
+            last = runs[moments[runs, 2] == number][-1]
+            found.append(self._event(moments[last], int(moments[last, 5]) - 1))
+        return found
+
+    def _event(self, row: Reals, end: int | None) -> Event:
+        own, peak = Moment(*row[:HEAD].tolist()), row[HEAD:]
+        severity = float(f"{peak[0] / self.threshold:.4g}")
+        channels = name_channels(peak[1:], self.columns)
+        return Event(int(own.number), int(own.start), end, int(own.peak), severity, channels)
+
+    def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
+        """Return a dict for JSON: `score`, `alarm` and `event`, and `level` where the threshold follows a drift.
+
+        all_scores: give the parts of the columns too. Where there is no score, `reason` says why. Of a whole series, it
+        has the lists `scores`, `alarms` and `events`.
+        """
+        if self.values is None:
+            return {"score": None, "alarm": None, "reason": self.reason}
+        level = {"level": float(f"{self.level:.4g}")} if self.level > 1 else {}
+        if self.is_whole:
+            assert self.scores is not None
+            waiting = np.isnan(self.scores)
+            scores = [None if w else s for w, s in zip(waiting, shortest_decimals(self.values[:, 0]), strict=True)]
+            alarms = [None if w else bool(one == 1) for w, one in zip(waiting, self.moments[:, 0], strict=True)]
+            return {"scores": scores, "alarms": alarms, "events": [one.as_dict() for one in self.events], **level}
+        event = None if self.event is None else self.event.as_dict()
+        parts = dict(zip(self.columns, shortest_decimals(self.values[1:]), strict=True))
+        found = {"score": self.score, "alarm": self.alarm, "event": event, **level}
+        return {**found, "parts": parts} if all_scores else found
+
+    def __repr__(self) -> str:
+        if self.values is None:
+            return f"Alarm(None, {self.reason!r})"
+        return f"Alarm({self.score}, {self.alarm})" if not self.is_whole else f"Alarm({len(self.events)} events)"
+
+
+def name_channels(parts: Reals, columns: Sequence[str]) -> list[str]:
+    """Return the columns that make up half of a score, at most three, the largest part first.
+
+    >>> name_channels(np.array([1.0, 9.0, 8.0]), ["heat", "flow", "load"])
+    ['flow']
+    """
+    order = np.argsort(-parts, kind="stable")
+    share = np.cumsum(parts[order]) / max(float(parts.sum()), 1e-30)
+    return [columns[i] for i in order[: min(MOST_CHANNELS, 1 + int((share < DRIVEN).sum()))]]
+
+
+class AlarmOutput(Output):
+    """A score of each step, and alarms and events, as a decoder says. The answer about a whole series has all steps.
+
+    columns: those whose parts follow the score.
+    """
+
+    kind = "alarm"
+    per_step = True
+    decoded = ALARMS
+    whole_reason = "this model gives alarms at every step; use answers, which gives the events of each series"
+
+    def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:
+        super().__init__(name, entry, width)
+        self.columns: list[str] = list(entry["columns"])
+
+    def implied_decoder(self) -> dict[str, Any] | None:
+        raise ModelFileError(
+            f"outputs.{self.name}.from: is {show(self._entry['from'])}; expected the name of a decoder, which says "
+            "when an alarm runs"
+        )
+
+    def describe_numbers(self) -> str:
+        return "the score, and the part of each column in it"
+
+    def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Alarm:
+        """Return the alarm after a step, or those after several. values: of the node [all] or [T, all]."""
+        if reason or values is None:
+            return Alarm(None, self.columns, reason)
+        decided = None if context is None else context.decided
+        decoder: Any = self.decoder
+        if values.ndim == 1 and decided is not None and decided[-1, 0] == WAITING:
+            steps = int(decided[-1, HEAD - 1])
+            return Alarm(None, self.columns, f"warming up {steps} of {decoder.wait + 1}")
+        return Alarm(self.select(values).copy(), self.columns, "", 1.0 if decoder is None else decoder.on, decided)
