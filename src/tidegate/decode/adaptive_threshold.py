@@ -1,4 +1,4 @@
-"""Adaptive threshold: an alarm begins at a score and runs until a lower one, and both follow a slow drift of the score."""
+"""Adaptive threshold: an alarm begins at a score, runs until a lower one, and both follow a slow drift of the score."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ..strictjson import show
 from .base import ALARMS, Array, Decoder, Field, Floats, Memory, Update, check_common
 
 MOST_STEPS: Final = 1 << 20
-MOST_COUNT: Final = 1 << 53  # which float64 counts exactly
-WAITING: Final = -1.0
 SLACK: Final = 1.5  # times the usual score: a mean up to there is no drift
 NUMBERS: Final = ("on", "off", "usual", "share", "most")
-COUNTS: Final = 5  # steps, active, number, start, peak_step
-HEAD: Final = 6
 
 Reals = npt.NDArray[np.float64]
 
 
 class Moment(NamedTuple):
-    """What the decoder gives of one step, in this order, before the numbers of the event's peak.
+    """What is known after a step, in the order of the memory, which has the numbers of the event's peak behind it.
 
-    status: 1 in an alarm, 0 outside, -1 in the warm-up. level: by what the threshold is multiplied from here on. number:
-    of the running or the latest event, from 1; 0: there was none. start, peak: the steps where it began and where its
-    score was the largest, from 0. steps: how many there were.
+    steps: how many there were. active: for how many of them the alarm has run, counted up to `least`; 0: none runs.
+    number: of the running or the latest event, from 1; 0: there was none. start, peak: the steps, from 0, where it
+    began and where its score was the largest. drift: the running mean of the score over the usual one, less 1.
     """
 
-    status: float
-    level: float
+    steps: float
+    active: float
     number: float
     start: float
     peak: float
-    steps: float
+    drift: float
+
+
+HEAD: Final = len(Moment._fields)
+COUNTS: Final = 5  # of them are whole numbers
 
 
 def parse(place: str, entry: Mapping[str, Any], width: int, tensors: Mapping[str, Array]) -> AdaptiveThreshold:
@@ -69,14 +69,14 @@ class AdaptiveThreshold(Decoder):
     that an event moves it little. From 1.5 times the usual score on, both thresholds are multiplied by the drift / 1.5,
     at most by `most`.
 
-    Its memory: `counts` int64 [5]: steps, for how many of them the alarm has run, counted up to `least` (0: none runs),
-    the number of the latest event, the steps of its start and its peak; `peak` float32 [width], the numbers at its
-    peak; `drift` float32 [1], the running mean less 1. The arithmetic is in float64.
+    Its memory: `moment` float64 [6 + width], a `Moment` and the numbers of the event's peak. It is also what the
+    decoder gives of a step.
 
     >>> options = {"on": 8.0, "off": 4.0, "least": 1, "wait": 1, "usual": 1.0, "share": 0.0, "most": 4.0}
     >>> decoder = AdaptiveThreshold("decoders.alarms", {"options": options}, 1)
-    >>> decoder.decode(np.array([[9.0], [1.0], [9.0], [5.0], [3.0]], np.float32))[:, 0].tolist()
-    [-1.0, 0.0, 1.0, 1.0, 0.0]
+    >>> moments = decoder.decode(np.array([[9.0], [1.0], [9.0], [5.0], [3.0]], np.float32))
+    >>> decoder.find_alarms(moments).tolist(), decoder.is_waiting(moments).tolist()
+    ([False, False, True, True, False], [True, False, False, False, False])
     """
 
     kind = "adaptive_threshold"
@@ -90,11 +90,7 @@ class AdaptiveThreshold(Decoder):
 
     @property
     def fields(self) -> dict[str, Field]:
-        return {
-            "counts": Field("int64", (COUNTS,), 0, MOST_COUNT),
-            "peak": Field("float32", (self.width,)),
-            "drift": Field("float32", (1,)),
-        }
+        return {"moment": Field("float64", (HEAD + self.width,))}
 
     def describe(self) -> list[tuple[str, str]]:
         steps = f"{self.least} step{'s'[: self.least != 1]}"
@@ -106,69 +102,71 @@ class AdaptiveThreshold(Decoder):
         return found
 
     def update(self, memory: Memory, y: Floats) -> Update:
-        after = self.update_one(memory, y) if len(y) == 1 else self.update_each(memory, y)
-        return Update(after, self.recall(after))
+        moment = memory["moment"]
+        after = self.update_one(moment, y) if len(y) == 1 else self.update_each(moment, y)
+        return Update({"moment": after}, after[:, None])
 
-    def update_one(self, memory: Memory, y: Floats) -> Memory:
+    def update_one(self, moment: Reals, y: Floats) -> Reals:
         """Return the memory of one stream after a step, first, as a push waits for it."""
-        (steps, active, number, start, peak_step), peak = memory["counts"][0].tolist(), memory["peak"]
-        drift, score = memory["drift"].item(), y[0, 0].item()
-        steps += 1
+        (steps, active, number, start, peak, drift, *numbers), own = moment[0].tolist(), y[0].tolist()
+        steps, score = steps + 1, own[0]
         if steps > self.wait and math.isfinite(score):
-            level = self.level(drift)
+            level = min(max((1 + drift) / SLACK, 1.0), self.most)
             on = self.on * level
             if score >= on or (active and (active < self.least or score >= self.off * level)):
                 if not active:
                     number, start = number + 1, steps - 1
-                if not active or score > peak[0, 0].item():
-                    peak, peak_step = y.astype(np.float32), steps - 1
+                if not active or score > numbers[0]:
+                    numbers, peak = own, steps - 1
                 active = min(active + 1, self.least)
             else:
                 active = 0
             drift += self.share * (min(score, on) / self.usual - 1 - drift)
-        counts = np.array([[steps, active, number, start, peak_step]])
-        return {"counts": counts, "peak": peak, "drift": np.array([[drift]], np.float32)}
+        return np.array([[steps, active, number, start, peak, drift, *numbers]], np.float64)
 
-    def update_each(self, memory: Memory, y: Floats) -> Memory:
+    def update_each(self, moment: Reals, y: Floats) -> Reals:
         """Do `update_one` for each of n streams."""
-        steps, active, number, start, peak_step = memory["counts"].T
-        drift, score, steps = memory["drift"][:, 0].astype(np.float64), y[:, 0].astype(np.float64), steps + 1
+        steps, active, number, start, peak, drift, largest = moment.T[: HEAD + 1]
+        score, steps = y[:, 0].astype(np.float64), steps + 1
         runs = (steps > self.wait) & np.isfinite(score)
         level = np.minimum(np.maximum((1 + drift) / SLACK, 1.0), self.most)
         on = self.on * level
         alarm = (score >= on) | ((active > 0) & ((active < self.least) | (score >= self.off * level)))
         begins = runs & alarm & (active == 0)
-        peaks = begins | (runs & alarm & (score > memory["peak"][:, 0]))
-        number, start = number + begins, np.where(begins, steps - 1, start)
-        peak_step = np.where(peaks, steps - 1, peak_step)
-        active = np.where(runs, np.where(alarm, np.minimum(active + 1, self.least), 0), active)
+        peaks = begins | (runs & alarm & (score > largest))
         with np.errstate(invalid="ignore"):
             moved = drift + self.share * (np.minimum(score, on) / self.usual - 1 - drift)
-        return {
-            "counts": np.stack([steps, active, number, start, peak_step], 1),
-            "peak": np.where(peaks[:, None], y, memory["peak"]).astype(np.float32),
-            "drift": np.where(runs, moved, drift)[:, None].astype(np.float32),
-        }
-
-    def level(self, drift: float) -> float:
-        """Return by what the thresholds are multiplied."""
-        return min(max((1 + drift) / SLACK, 1.0), self.most)
+        after = moment.copy()
+        after[:, 0] = steps
+        after[:, 1] = np.where(runs, np.where(alarm, np.minimum(active + 1, self.least), 0), active)
+        after[:, 2] = number + begins
+        after[:, 3] = np.where(begins, steps - 1, start)
+        after[:, 4] = np.where(peaks, steps - 1, peak)
+        after[:, 5] = np.where(runs, moved, drift)
+        after[peaks, HEAD:] = y[peaks]
+        return after
 
     def recall(self, memory: Memory) -> Reals:
         """Return a `Moment` of each stream and the numbers of its event's peak, float64 [n, 1, 6 + width]."""
-        if len(memory["counts"]) == 1:
-            steps, active, number, start, peak = memory["counts"][0].tolist()
-            status = WAITING if steps <= self.wait else float(active > 0)
-            head = Moment(status, self.level(memory["drift"].item()), number, start, peak, steps)
-            return np.array([[[*head, *memory["peak"][0].tolist()]]])
-        steps, active, number, start, peak = memory["counts"].T
-        status = np.where(steps <= self.wait, WAITING, (active > 0).astype(np.float64))
-        level = np.minimum(np.maximum((1 + memory["drift"][:, 0].astype(np.float64)) / SLACK, 1.0), self.most)
-        columns = [one[:, None] for one in (status, level, number, start, peak, steps)]
-        return np.concatenate([*columns, memory["peak"]], 1, dtype=np.float64)[:, None]
+        return np.array(memory["moment"][:, None])
+
+    def find_alarms(self, moments: Reals) -> npt.NDArray[np.bool_]:
+        """Return whether an alarm runs at steps. moments: as the decoder gives them [T, 6 + width]."""
+        return np.asarray(moments[:, 1] > 0)
+
+    def is_waiting(self, moments: Reals) -> npt.NDArray[np.bool_]:
+        """Return whether steps are in the warm-up."""
+        return np.asarray(moments[:, 0] <= self.wait)
+
+    def level(self, moment: Reals) -> float:
+        """Return by what the thresholds are multiplied after a step. moment: [6 + width]."""
+        return float(min(max((1 + float(moment[HEAD - 1])) / SLACK, 1.0), self.most))
 
     def check(self, memory: Memory) -> str:
-        for name in ("peak", "drift"):
-            if not np.isfinite(memory[name]).all():
-                return f"{self.place}.{name} has a number that is not finite; expected finite ones"
-        return super().check(memory)
+        moment = memory["moment"][0]
+        if not np.isfinite(moment).all():
+            return f"{self.place}.moment has a number that is not finite; expected finite ones"
+        counts = moment[:COUNTS]
+        if (counts < 0).any() or (counts > 1 << 53).any() or (counts != np.floor(counts)).any():
+            return f"{self.place}.moment begins with {counts.tolist()}; expected {COUNTS} whole numbers from 0 on"
+        return ""

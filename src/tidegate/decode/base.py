@@ -28,8 +28,8 @@ VALUES: Final = "numbers of the steps ahead"
 class Field(NamedTuple):
     """An array of a memory, of which a stream has one and n streams have n, one below the other.
 
-    dtype: "float32", "int32" or "int64". shape: of one stream's. least, most: the range of integers. It begins as
-    zeros.
+    dtype: "float32", "float64", "int32" or "int64". shape: of one stream's. least, most: the range of integers.
+    It begins as zeros.
     """
 
     dtype: str

@@ -1,13 +1,14 @@
 """How far each number is from what the step before forecast of it, in units of the forecast's spread.
 
-An input has parts of `columns` numbers end to end: the present values, the forecast of the next ones, the spread of that
-forecast, and perhaps flags of values that are missing, 1 each. With the forecast and the spread of the step before,
+An input has parts of `columns` numbers end to end: the present values, the forecast of the next ones, the spread of
+that forecast, and perhaps flags of values that are missing, 1 each. With the forecast and the spread of the step
+before,
 
     y = (value - forecast) / max(spread, deviation),
 
-at least -most and at most `most`. The first step has no forecast before it, so its output is zeros. A missing value gives
-0, and then the others are multiplied by the root of columns / known, so that the mean of their squares is over those that
-are known.
+at least -most and at most `most`. The first step has no forecast before it, so its output is zeros. A missing value
+gives 0, and then the others are multiplied by the root of columns / known, so that the mean of their squares is over
+those that are known.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.adaptive_threshold import HEAD, WAITING, Moment
+from ..decode.adaptive_threshold import HEAD, AdaptiveThreshold, Moment
 from ..decode.base import ALARMS
 from ..errors import ModelFileError
 from ..expect import check_list, check_text
@@ -58,30 +58,32 @@ class Alarm(LazyAnswer[Floats]):
     """The score of a step and whether an alarm runs; or those of all steps; or the reason why there is none.
 
     values: float32 [1 + columns], the score and the part of each column in it, whose mean it is; of a whole series
-    [T, 1 + columns]; or None. reason: why values is None, else "". columns: the names of the columns. threshold: the
-    score from which an alarm begins, before any drift. decided: float64 [T, 6 + width], what the decoder gave.
+    [T, 1 + columns]; or None. reason: why values is None, else "". columns: the names of the columns. decoder: that
+    which gave `moments`, float64 [1 or T, 6 + 1 + columns].
 
-    >>> decided = np.array([[1.0, 1.0, 2, 40, 41, 44, 16.0, 2.0, 30.0]])
-    >>> alarm = Alarm(np.array([12.0, 4.0, 20.0], np.float32), ["heat", "flow"], "", 8.0, decided)
+    >>> options = {"on": 8.0, "off": 4.0, "least": 1, "wait": 0, "usual": 1.0, "share": 0.0, "most": 4.0}
+    >>> decoder = AdaptiveThreshold("decoders.alarms", {"options": options}, 3)
+    >>> moments = np.array([[44, 1, 2, 40, 41, 0.0, 16.0, 2.0, 30.0]])
+    >>> alarm = Alarm(np.array([12.0, 4.0, 20.0], np.float32), ["heat", "flow"], "", decoder, moments)
     >>> alarm.score, alarm.alarm, alarm.event.severity, alarm.event.channels
     (12.0, True, 2.0, ['flow'])
     """
 
-    __slots__ = ("_decided", "columns", "threshold")
+    __slots__ = ("columns", "decoder", "moments")
 
     def __init__(
         self,
         values: Floats | None,
-        columns: Sequence[str],
+        columns: list[str],
         reason: str = "",
-        threshold: float = 1.0,
-        decided: Reals | None = None,
+        decoder: AdaptiveThreshold | None = None,
+        moments: Reals | None = None,
     ) -> None:
         super().__init__(values, reason)
-        self.columns, self.threshold, self._decided = list(columns), threshold, decided
+        self.columns, self.decoder, self.moments = columns, decoder, moments
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Alarm, (self.values, self.columns, self.reason, self.threshold, self._decided)
+        return Alarm, (self.values, self.columns, self.reason, self.decoder, self.moments)
 
     @property
     def is_whole(self) -> bool:
@@ -89,53 +91,55 @@ class Alarm(LazyAnswer[Floats]):
         return self.values is not None and self.values.ndim == 2
 
     @property
-    def moments(self) -> Reals:
-        """What the decoder gave of each step, float64 [T, 6 + width]: a `Moment`, and the numbers of the event's peak."""
-        return np.zeros((0, HEAD)) if self.values is None or self._decided is None else self._decided
-
-    @property
     def score(self) -> float | None:
         """The score of the last step: the mean square of the errors of its forecast, in their usual size; or None."""
-        if self.values is None or (len(self.moments) and self.moments[-1, 0] == WAITING):
-            return None
-        return shortest_decimals(self.values.reshape(-1, 1 + len(self.columns))[-1:, 0])[0]
+        scores = self.scores
+        return None if scores is None or np.isnan(scores[-1]) else shortest_decimals(scores[-1:].astype(np.float32))[0]
 
     @property
     def scores(self) -> Reals | None:
-        """The score of each step [T], NaN in the warm-up; or None."""
-        if self.values is None:
+        """The score of each step, float64 [T], NaN in the warm-up; or None."""
+        if self.values is None or self.decoder is None or self.moments is None:
             return None
         found = self.values.reshape(-1, 1 + len(self.columns))[:, 0].astype(np.float64)
-        return np.where(self.moments[:, 0] == WAITING, np.nan, found) if len(self.moments) else found
+        return np.where(self.decoder.is_waiting(self.moments), np.nan, found)
+
+    @property
+    def alarms(self) -> npt.NDArray[np.bool_] | None:
+        """Whether an alarm runs at each step, bool [T], False in the warm-up; or None."""
+        if self.values is None or self.decoder is None or self.moments is None:
+            return None
+        return self.decoder.find_alarms(self.moments)
 
     @property
     def alarm(self) -> bool | None:
         """Whether an alarm runs after the last step; None where there is no score."""
-        return None if self.score is None or not len(self.moments) else bool(self.moments[-1, 0] == 1)
+        return None if self.score is None or self.alarms is None else bool(self.alarms[-1])
 
     @property
     def level(self) -> float:
         """By what the threshold is multiplied because the score has drifted; 1.0: it has not."""
-        return float(self.moments[-1, 1]) if len(self.moments) else 1.0
+        return 1.0 if self.decoder is None or self.moments is None else self.decoder.level(self.moments[-1])
 
     @property
     def event(self) -> Event | None:
         """The event that runs after the last step, or None."""
-        return self._event(self.moments[-1], None) if self.alarm else None
+        return self._event(self.moments[-1], None) if self.alarm and self.moments is not None else None
 
     @property
     def events(self) -> list[Event]:
-        """The events of all steps that it is about; one that runs at the end has its last step as its end."""
-        moments, found = self.moments, []
-        runs = np.flatnonzero(moments[:, 0] == 1)
-        for number in np.unique(moments[runs, 2]):
-            last = runs[moments[runs, 2] == number][-1]
-            found.append(self._event(moments[last], int(moments[last, 5]) - 1))
+        """The events of all steps that it is about; one that runs at the end has the last step as its end."""
+        if self.alarms is None or self.moments is None:
+            return []
+        runs, found = np.flatnonzero(self.alarms), []
+        for number in np.unique(self.moments[runs, 2]):
+            last = self.moments[runs[self.moments[runs, 2] == number][-1]]
+            found.append(self._event(last, int(last[0]) - 1))
         return found
 
     def _event(self, row: Reals, end: int | None) -> Event:
         own, peak = Moment(*row[:HEAD].tolist()), row[HEAD:]
-        severity = float(f"{peak[0] / self.threshold:.4g}")
+        severity = float(f"{peak[0] / (1.0 if self.decoder is None else self.decoder.on):.4g}")
         channels = name_channels(peak[1:], self.columns)
         return Event(int(own.number), int(own.start), end, int(own.peak), severity, channels)
 
@@ -145,14 +149,14 @@ class Alarm(LazyAnswer[Floats]):
         all_scores: give the parts of the columns too. Where there is no score, `reason` says why. Of a whole series, it
         has the lists `scores`, `alarms` and `events`.
         """
-        if self.values is None:
+        if self.values is None or self.scores is None or self.alarms is None:
             return {"score": None, "alarm": None, "reason": self.reason}
         level = {"level": float(f"{self.level:.4g}")} if self.level > 1 else {}
         if self.is_whole:
-            assert self.scores is not None
-            waiting = np.isnan(self.scores)
-            scores = [None if w else s for w, s in zip(waiting, shortest_decimals(self.values[:, 0]), strict=True)]
-            alarms = [None if w else bool(one == 1) for w, one in zip(waiting, self.moments[:, 0], strict=True)]
+            waiting = np.isnan(self.scores).tolist()
+            shown = zip(waiting, shortest_decimals(self.values[:, 0]), self.alarms.tolist(), strict=True)
+            pairs = [(None, None) if waits else (score, alarm) for waits, score, alarm in shown]
+            scores, alarms = map(list, zip(*pairs, strict=True))
             return {"scores": scores, "alarms": alarms, "events": [one.as_dict() for one in self.events], **level}
         event = None if self.event is None else self.event.as_dict()
         parts = dict(zip(self.columns, shortest_decimals(self.values[1:]), strict=True))
@@ -206,7 +210,6 @@ class AlarmOutput(Output):
             return Alarm(None, self.columns, reason)
         decided = None if context is None else context.decided
         decoder: Any = self.decoder
-        if values.ndim == 1 and decided is not None and decided[-1, 0] == WAITING:
-            steps = int(decided[-1, HEAD - 1])
+        if values.ndim == 1 and decided is not None and (steps := int(decided[-1, 0])) <= decoder.wait:
             return Alarm(None, self.columns, f"warming up {steps} of {decoder.wait + 1}")
-        return Alarm(self.select(values).copy(), self.columns, "", 1.0 if decoder is None else decoder.on, decided)
+        return Alarm(self.select(values).copy(), self.columns, "", decoder, decided)

@@ -2,80 +2,83 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..text_tables import format_number
+from ._alarm_metrics import find_runs
+from ._tails import PEAKS, QUANTILE, Tail, count_needed, fit_tail, threshold_of
 
 Floats = npt.NDArray[np.float64]
 
-TAIL, LEAST_TAIL = 0.02, 20  # the share of the scores that is the tail, and how many it has at least
-LEAST_SCORES: Final = 10 * LEAST_TAIL  # so that the tail is at most a tenth of them
-FARTHEST: Final = 20.0  # times as many steps as there are: how rare an alarm can be
-MOST_SHAPE: Final = 0.5
+LOWEST: Final = 0.9  # the quantile at which the tail of few scores begins
+IN_TAIL: Final = 2 * PEAKS  # scores, if there are enough of them
+INSIDE: Final = 0.99  # of the tail's share: the most steps that can be above the threshold
 
 
-class Tail(NamedTuple):
-    """The scores above a level, as a generalised Pareto distribution of what they are over it.
-
-    share: of all scores that is above. runs: the share of those that begin a run of such scores, so that rate of events
-    = runs x rate of steps.
+class Threshold(NamedTuple):
+    """Scores from which an alarm begins and below which it ends. tail: of the scores of steps. runs: the share of the
+    steps in the tail that begin a run of them, so that there is one alarm for 1 / runs steps above the threshold.
     """
 
-    level: float
-    share: float
+    on: float
+    off: float
+    tail: Tail
     runs: float
-    shape: float
-    scale: float
 
-    def threshold(self, rate: float) -> float:
-        """Return the score that so many events a step exceed, at least the level."""
-        q = min(1.0, rate / (self.runs * self.share))
-        if abs(self.shape) < 1e-6:
-            return self.level - self.scale * float(np.log(q))
-        return self.level + self.scale / self.shape * (q**-self.shape - 1)
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for the provenance of a model."""
+        return {"on": self.on, "off": self.off, "runs": self.runs, "tail": vars(self.tail)}
 
 
-def fit_tail(scores: Sequence[Floats]) -> Tail:
-    """Fit the tail of the scores of some series, each [T], in the order of their steps.
+def choose_threshold(scores: Sequence[Floats], rate: float) -> Threshold:
+    """Choose the threshold that normal steps begin to exceed so many times a step.
 
-    The shape, at most 0.5 either way, and the scale are those of the probability-weighted moments.
+    Neighbouring scores are alike, and exceed it together: the share of steps above it is the rate of alarms over the
+    extremal index, which is estimated by the runs at the level where the tail begins.
 
-    Source: Hosking and Wallis 1987, Parameter and quantile estimation for the generalized Pareto distribution, eq. 6.
+    Args:
+        scores: of each series float64 [T], those of normal steps in order.
+        rate: of alarms a step.
 
-    >>> tail = fit_tail([np.random.default_rng(0).exponential(size=20_000)])
-    >>> round(tail.threshold(1e-3), 1)  # -ln(0.001) is 6.9
-    6.8
+    Raises:
+        DataError: too few scores, or scores of which most are equal.
+
+    Source: Smith and Weissman 1994, Estimating the extremal index, section 1 (the runs estimator).
+
+    >>> found = choose_threshold([np.random.default_rng(0).exponential(size=20_000)], 1e-3)
+    >>> round(found.on, 1)  # -ln(0.001) is 6.9
+    6.9
     """
     together = np.concatenate(scores)
-    level = float(np.quantile(together, 1 - max(TAIL, LEAST_TAIL / len(together))))
-    above = [one > level for one in scores]
-    over = np.sort(together[together > level] - level)
-    n = len(over)
-    if not n:
-        return Tail(level, TAIL, 1.0, 0.0, max(level, 1.0) * 1e-3)
-    runs = sum(int((one & ~np.concatenate([[False], one[:-1]])).sum()) for one in above)
-    mean, weighted = over.mean(), float((over * np.arange(n - 1, -1, -1)).sum()) / max(1, n * (n - 1))
-    shape = 2 - mean / (mean - 2 * weighted) if n > 1 and mean > 2 * weighted else 0.0
-    shape = float(np.clip(shape, -MOST_SHAPE, MOST_SHAPE))
-    return Tail(level, n / len(together), runs / n, shape, float(mean * (1 - shape)))
+    tail = fit_tail(together, min(QUANTILE, max(LOWEST, 1 - IN_TAIL / len(together))))
+    runs = sum(len(find_runs(one > tail.level)) for one in scores) / float((together > tail.level).sum())
+    on = threshold_of(tail, min(rate / runs, INSIDE * tail.share))
+    return Threshold(on, tail.level, tail, runs)
 
 
-def check_rate(scores: int, rate: float, place: str, hold_out: float, what: str) -> None:
-    """Raises DataError if there are too few scores of held-out steps for a rate of events a step.
+def count_scores(rate: float) -> int:
+    """Return how many scores of normal steps a threshold for so many alarms a step needs.
 
-    what: the rate, in words.
+    >>> count_scores(1e-3), count_scores(1e-5)
+    (200, 10000)
     """
-    needed = max(LEAST_SCORES, int(np.ceil(1 / (rate * FARTHEST))))
-    if scores >= needed:
+    return max(math.ceil(IN_TAIL / (1 - LOWEST) - 1e-9), count_needed(rate))
+
+
+def check_rate(scores: int, rate: float, place: str, hold_out: float, words: str) -> None:
+    """Raises DataError if there are too few scores of held-out steps for a rate of alarms a step.
+
+    hold_out: the share of the rows that is held out; 0 if a file of its own is. words: the rate.
+    """
+    if scores >= (needed := count_scores(rate)):
         return
-    rows = int(np.ceil(needed / hold_out)) if hold_out else needed
-    steps = f"1 in {format_number(1 / rate)} steps" if rate < 1 else "more than one a step"
+    rows = math.ceil(needed / hold_out) if hold_out else needed
     raise DataError(
-        f"{place}: {what} is {steps}, and the threshold needs the scores of {needed:,} normal steps for it; {scores:,} "
-        f"are held out; give about {rows:,} rows of normal data, or allow more alarms"
+        f"{place}: a threshold for {words} needs {needed:,} normal steps that are held out, and there are {scores:,}; "
+        f"give {rows:,} rows of normal data or more, or allow more alarms (--alarms-per-1000, --alarms-per-day)"
     )

@@ -68,8 +68,8 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
         self.periods()
         if self.label is not None:
             raise OptionError(
-                f"label is {self.label!r}, and so far a detector learns what is normal from rows without labels; leave it "
-                "out, train on rows that are normal, and give --label to score"
+                f"label is {self.label!r}, and so far a detector learns what is normal from rows without labels; leave "
+                "it out, train on rows that are normal, and give --label to score"
             )
         if self.alarms_per_day is not None and self.alarms_per_1000 is not None:
             raise OptionError("alarms_per_day and alarms_per_1000 are both given; choose one of them")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..layers import Builder, Layer
-from ._alarm_threshold import fit_tail
+from ._alarm_metrics import find_runs
+from ._alarm_score import average, hold_alarms, whiten
+from ._alarm_threshold import choose_threshold
 from ._quantiles import Quantiles
 from ._windows import OUTPUT, Segments
 from .base import Array, Branch, Calibration, Indices, Predictions, Problem, sort_by_length
@@ -17,7 +19,6 @@ from .base import Array, Branch, Calibration, Indices, Predictions, Problem, sor
 Floats = npt.NDArray[np.float64]
 
 ALARM, ALARMS = "alarm", "alarms"  # the names of the output and its decoder
-SHRINKAGE: Final = 0.1  # of the covariance, towards its diagonal
 MOST_SURPRISE: Final = 100.0
 LEAST_SHARE: Final = 0.1  # of the usual error of a column, which its spread counts at least
 LEAST_SPREAD: Final = 1e-3  # of a column's deviation in training
@@ -29,10 +30,11 @@ class Detection(Quantiles):
     """A forecaster of the next step of all columns, of which the finished model gives the score of its errors.
 
     rate: how many events a step are expected on normal data. There is no linear branch: the last layer reads the
-    present values too.
+    present values too. rivals: arrays of simple detectors, by role, which `score` compares the model with.
     """
 
     rate: float
+    rivals: dict[str, Floats] = field(default_factory=dict)
 
     def fit_branch(self, rows: Indices) -> None:
         return None
@@ -46,16 +48,22 @@ class Detection(Quantiles):
         least = np.maximum(LEAST_SHARE * usual, LEAST_SPREAD)
         surprise = np.clip(errors / np.maximum(spreads, least), -MOST_SURPRISE, MOST_SURPRISE)
         whitening = whiten(surprise)
-        scores = np.split(self.score_steps(surprise, whitening, sizes), np.cumsum(sizes)[:-1])
-        decoder, found = self.choose_threshold(scores)
+        scores = self.score_steps(surprise, whitening, sizes)
+        decoder, found = self.make_decoder(scores)
         layers, own = self.score_layers(least, whitening, tensors)
         columns = self.inputs["x"]["columns"]
         output = {"kind": "alarm", "at": "step", "from": ALARMS, "columns": list(columns)}
         provenance = {**self.provenance, "threshold": found}
         completed = replace(
-            self, layers=layers, outputs={ALARM: output}, decoders={ALARMS: decoder}, provenance=provenance
+            self,
+            layers=layers,
+            outputs={ALARM: output},
+            decoders={ALARMS: decoder},
+            provenance=provenance,
+            loss_tensors=self.rivals,
+            kept=tuple(self.rivals),
         )
-        return completed, own
+        return completed, {**own, **self.rivals}
 
     # ---- scores of held-out steps
 
@@ -79,36 +87,29 @@ class Detection(Quantiles):
         sizes = np.unique(series, return_counts=True)[1].tolist()
         return errors, (quantiles[..., 2] - quantiles[..., 0]) / 2, sizes
 
-    def score_steps(self, surprise: Floats, whitening: Floats, sizes: list[int]) -> Floats:
-        """Return the scores of steps [n], as the layers of `score_layers` give them."""
-        from scipy.signal import lfilter
-
+    def score_steps(self, surprise: Floats, whitening: Floats, sizes: list[int]) -> list[Floats]:
+        """Return the scores of the steps of each series, as the layers of `score_layers` give them."""
         known = ~np.isnan(surprise)
         each = np.where(known, surprise, 0.0) * np.sqrt(known.shape[1] / known.sum(1, keepdims=True).clip(1))
         squares = ((each @ whitening.T) ** 2).mean(1)
-        share, found, start = 1 / self.options.mean_over, [], 0
-        for size in sizes:
-            part = squares[start : start + size]
-            found.append(lfilter([share], [1, share - 1], part, zi=[1 - share])[0])
-            start += size
-        return np.concatenate(found)
+        parts = np.split(squares, np.cumsum(sizes)[:-1])
+        return [average(part, 1 / self.options.mean_over) for part in parts]
 
-    def choose_threshold(self, scores: list[Floats]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def make_decoder(self, scores: list[Floats]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the entry of the decoder, and what the provenance says of the threshold. scores: of each series."""
-        tail, together = fit_tail(scores), np.concatenate(scores)
-        on = max(tail.threshold(self.rate), 1e-6)
+        found, together = choose_threshold(scores, self.rate), np.concatenate(scores)
         options = {
-            "on": on,
-            "off": min(tail.level, on),
+            "on": found.on,
+            "off": min(found.off, found.on),
             "least": 1,
             "wait": self.options.warmup,
-            "usual": max(float(np.minimum(together, on).mean()), 1e-6),
+            "usual": max(float(np.minimum(together, found.on).mean()), 1e-6),
             "share": 1 / self.options.drift_over if self.options.drift_over else 0.0,
             "most": MOST_LEVEL,
         }
-        found = {"score": on, "steps": len(together), "tail": tail._asdict(), "alarms_per_step": self.rate}
-        above = int(sum((one >= on).sum() for one in scores))
-        return {"kind": "adaptive_threshold", "options": options}, {**found, "steps_above": above}
+        alarms = sum(len(find_runs(hold_alarms(one, found.on, found.off))) for one in scores)
+        entry = {"kind": "adaptive_threshold", "options": options}
+        return entry, {**found.as_dict(), "steps": len(together), "alarms": alarms, "alarms_per_step": self.rate}
 
     # ---- the graph
 
@@ -135,23 +136,6 @@ class Detection(Quantiles):
         for layer, arrays in ((head, ours), (surprise, {"deviation": least}), (mixed, ours_mixed)):
             own |= {name: np.asarray(arrays[role], np.float32) for role, name in layer.tensors.items()}
         return builder.layers, own
-
-
-def whiten(surprise: Floats) -> Floats:
-    """Return the symmetric matrix [columns, columns] that makes errors [n, columns] uncorrelated and of mean square 1.
-
-    Missing ones, NaN, count nothing. The covariance is shrunk towards its diagonal. As the matrix is symmetric, each
-    number stays that of its column, so that its square is the column's part of the score.
-    """
-    known = (~np.isnan(surprise)).astype(np.float64)
-    e = np.nan_to_num(surprise, nan=0.0)
-    covariance = e.T @ e / (known.T @ known).clip(1)
-    spread = np.diag(covariance).clip(1e-6)
-    covariance = (1 - SHRINKAGE) * covariance
-    np.fill_diagonal(covariance, spread)
-    values, vectors = np.linalg.eigh(covariance)
-    values = np.maximum(values, 1e-3 * spread.min())
-    return np.asarray(vectors / np.sqrt(values) @ vectors.T)
 
 
 def fold_quantiles(array: Array, columns: int, features: int, parts: int) -> Floats:

@@ -15,10 +15,16 @@ from ..layers import Builder, Layer
 from ..model import Model
 from ..outputs.forecast import make_entry
 from . import _series, forecast
+from ._alarm_metrics import Flags
 from ._alarm_threshold import check_rate
+from ._channels import select_columns
 from ._constant_columns import describe_constant
 from ._detect_options import PER_1000, QUANTILES
 from ._detect_options import Options as Options
+from ._detect_predictions import EventPredictions
+from ._detect_report import DetectorScores, report_fit
+from ._detect_rivals import Rival, fit_rivals, scale_values, store_rivals
+from ._detect_scores import find_alarms, find_steps, score_detector
 from ._detection import Detection
 from ._fingerprints import track_fingerprints
 from ._graph_builder import add_recurrences
@@ -32,6 +38,13 @@ EXAMPLES = "  tidegate fit detect normal.csv --time t --values a,b --out d.safet
 INPUTS = {"series": _series}
 FILES = ".csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder"
 LABELS = ("anomaly", "anomalies", "is_anomaly", "label", "labels", "changepoint", "outlier", "fault")
+SCORE_FLAGS = (
+    Flag("label", "column that is 1 where a step is an anomaly, else 0", "detectors", "COLUMN"),
+    Flag("normal", "the rows of training, to fit an isolation forest to beside it", "detectors", file=True),
+)
+PREDICT_FLAGS: tuple[Flag, ...] = ()
+PREDICTED = (("series", "event", "start"),)
+report = report_fit
 FIRST_SPREAD = 0.5  # of the outer quantiles, in deviations
 
 
@@ -62,6 +75,47 @@ def check_labels(source: Collection) -> None:
 def restore(model: Model) -> tuple[Options, SeriesTransform]:
     """Restore the options and the transform of a detector."""
     return restore_options(Options, model.document["task"]["options"]), _series.transform_of(model)
+
+
+def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> DetectorScores:
+    """Score a detector on a file, with or without labels. Raises DataError, OptionError."""
+    options, transform = restore(predictor.model)
+    columns, label = list(transform.columns), flags.get("label")
+    source, truth = read_labelled(file, options, columns, label)
+    normal = read(flags["normal"], options, columns) if flags.get("normal") else None
+    return DetectorScores(score_detector(predictor, options, source, truth, normal))
+
+
+def read_labelled(
+    file: str, options: Options, columns: list[str], label: str | None
+) -> tuple[Collection, list[Flags] | None]:
+    """Read the columns of a model and, beside them, which steps are anomalies, bool [T] for each series."""
+    if label is None:
+        return read(file, options, columns), None
+    if label in columns:
+        raise OptionError(f"label is {label!r}, which the model reads as a value; name the column of labels")
+    source = _series.read_collection(file, options, None, values=[*columns, label])
+    at = source.columns.index(label)
+    for i, series in enumerate(source.series):
+        wrong = np.flatnonzero(~np.isin(series.values[:, at], (0, 1)))
+        if len(wrong):
+            found = series.values[wrong[0], at]
+            shown = "nothing" if np.isnan(found) else f"{found:g}"
+            raise DataError(
+                f"{source.locate(i, int(wrong[0]))}: column {label!r} has {shown}; expected 1 for an anomaly, else 0"
+            )
+    truth = [series.values[:, at] == 1 for series in source.series]
+    return select_columns(source, [source.columns.index(name) for name in columns]), truth
+
+
+def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> EventPredictions:
+    """Find the events in the series of a file. Raises DataError, OptionError."""
+    if question.file is None or question.text:
+        raise OptionError("this model raises alarms; give a file of series: tidegate predict MODEL series.csv")
+    options, transform = restore(predictor.model)
+    source = read(question.file, options, list(transform.columns))
+    steps = [find_steps(predictor, source, i) for i in range(len(source))]
+    return EventPredictions(source, find_alarms(predictor, source), steps, question.file)
 
 
 # ---- training data
@@ -95,7 +149,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> D
     layers = make_layers(options, fitted)
     parts = [observed_values(t.steps[:cut], fitted) for t, cut in zip(found.origins.tracks, found.cuts, strict=False)]
     notes = [[*found.notes[0], *describe_constant(fitted, parts)], *found.notes[1:]]
-    per_day = steps_per_day(source)
+    rivals, impossible = fit_beside(found, rate, 1 / options.mean_over)
     return Detection(
         options=options,
         rows=rows,
@@ -112,15 +166,32 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> D
         summaries=found.summaries,
         notes=notes,
         rate=rate,
+        rivals=store_rivals(rivals),
         provenance={
             "rows": counts,
             "targets": list(fitted.columns),
             "fitted_on": track_fingerprints(found.tracks),
             "not_learnt_from": found.untrained,
             "not_judged_by": found.unevaluated,
-            "rate": {"words": words, "steps_per_day": per_day},
+            "rate": {"words": words, "steps_per_day": steps_per_day(source)},
+            "impossible": impossible,
         },
     )
+
+
+def fit_beside(found: forecast.Arranged, rate: float, share: float) -> tuple[dict[str, Rival], dict[str, str]]:
+    """Fit simple detectors to the training part, and choose their thresholds by the held-out one; see `fit_rivals`."""
+    rows, tracks, count = found.rows, found.origins.tracks, len(found.cuts)
+    assert isinstance(rows, Segments)
+    scaled = [
+        scale_values(
+            found.transform, observed_values(track.steps, found.transform)[:, : found.transform.targets], index
+        )
+        for track, index in zip(tracks, rows.index, strict=True)
+    ]
+    parts = [values[:cut] for values, cut in zip(scaled, found.cuts, strict=False)]
+    held_out = [(values, 0) for values in scaled[count:]] or list(zip(scaled, found.cuts, strict=True))
+    return fit_rivals([part for part in parts if len(part)], held_out, rate, share)
 
 
 def steps_per_day(source: Collection) -> float | None:
@@ -149,7 +220,9 @@ def choose_rate(source: Collection, options: Options) -> tuple[float, str]:
 def make_layers(options: Options, transform: SeriesTransform) -> list[Layer]:
     """Make the layers of the forecaster of the next step: its last one reads the present step too."""
     builder = Builder(transform.features)
-    add_recurrences(builder, options.load_cell(), options.hidden, options.project, "causal", options.depth, options.layer)
+    add_recurrences(
+        builder, options.load_cell(), options.hidden, options.project, "causal", options.depth, options.layer
+    )
     last = len(builder.layers) - 1
     builder.add("dense", (last, "x"), size=transform.targets * len(QUANTILES), activation="none")
     return builder.layers
@@ -164,20 +237,3 @@ def first_head(layer: Layer, transform: SeriesTransform, seed: int) -> dict[str,
     weight[np.arange(C * q), weight.shape[1] - transform.features + np.arange(C * q) // q] = 1
     bias = np.tile([-FIRST_SPREAD, 0.0, FIRST_SPREAD], C).astype(np.float32)
     return {layer.tensors["weight"]: weight, layer.tensors["bias"]: bias}
-
-
-SCORE_FLAGS: tuple[Flag, ...] = ()
-PREDICT_FLAGS: tuple[Flag, ...] = ()
-PREDICTED = (("series", "event", "start"),)
-
-
-def report(document: dict[str, Any], path: str) -> str:
-    return str(document["provenance"]["threshold"])
-
-
-def score(predictor: Any, file: str, flags: Mapping[str, Any]) -> Any:
-    raise OptionError("later")
-
-
-def predict(predictor: Any, question: Question, flags: Mapping[str, Any]) -> Any:
-    raise OptionError("later")

@@ -142,8 +142,9 @@ class Arranged(NamedTuple):
     """A source ready to train a forecaster on.
 
     options: with every default decided. transform: with the statistics of the training part. cuts: where the held-out
-    end of each series begins. rows: of training, each with its targets. tracks: those of the training source. untrained,
-    unevaluated: the series that are left out of either part, with the reason. summaries, notes: of each source.
+    end of each series begins. rows: of training, each with its targets. tracks: those of the training source.
+    untrained, unevaluated: the series that are left out of either part, with the reason. summaries, notes: of each
+    source.
     """
 
     options: Options
@@ -163,9 +164,7 @@ class Arranged(NamedTuple):
         return {name: int((self.origins.part == part).sum()) for name, part in parts}
 
 
-def arrange(
-    source: Collection, valid: Collection | None, options: Options, keep_constant: bool = False
-) -> Arranged:
+def arrange(source: Collection, valid: Collection | None, options: Options, keep_constant: bool = False) -> Arranged:
     """Arrange a source as rows of training. Arguments: see `prepare`.
 
     keep_constant: take columns that never change in training, instead of refusing them. Raises DataError.
