@@ -145,7 +145,8 @@ def detector_model(missing: bool = False) -> Model:
     builder.recurrence(cells.load("gru"), 8)
     builder.add("dense", size=parts * 2, activation="sigmoid" if missing else "none", sources=(0, "x"))
     builder.add("surprise", columns=2, most=100.0)
-    builder.add("dense", size=2, activation="none")
+    builder.add("dense", size=4, activation="none")
+    builder.add("recent_scale", share=0.25, trusted=5.0, most=10.0, wait=3)
     builder.add("mean_square", share=0.25, wait=3)
     return build(builder.layers, numbers(3))
 

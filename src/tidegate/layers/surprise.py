@@ -1,14 +1,14 @@
-"""How far each number is from what the step before forecast of it, in units of the forecast's spread.
+"""How far each number is from what the step before forecast of it, in units of that forecast's spread, and from zero.
 
 An input has parts of `columns` numbers end to end: the present values, the forecast of the next ones, the spread of
 that forecast, and perhaps flags of values that are missing, 1 each. With the forecast and the spread of the step
-before,
+before, the output is
 
-    y = (value - forecast) / max(spread, deviation),
+    (value - forecast) / max(spread, deviation),   and behind these the values themselves,
 
-at least -most and at most `most`. The first step has no forecast before it, so its output is zeros. A missing value
-gives 0, and then the others are multiplied by the root of columns / known, so that the mean of their squares is over
-those that are known.
+each at least -most and at most `most`. The first step has no forecast before it, so its errors are zeros. A missing
+value gives two zeros, and then the others are multiplied by the root of columns / known, so that the mean of their
+squares is over those that are known.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Surprise(Layer):
 
     @property
     def width(self) -> int:
-        return self.columns
+        return 2 * self.columns
 
     @property
     def registers(self) -> int:
@@ -74,9 +74,11 @@ class Surprise(Layer):
 
     def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
         value, forecast, spread, *flags = xp.split(x, self.size // self.columns)
-        y = (value - s["forecast"]) / xp.maximum(s["spread"], t["deviation"])
+        error = (value - s["forecast"]) / xp.maximum(s["spread"], t["deviation"])
+        y = xp.concat([xp.select(xp.less(steps, 1.5), 0.0, error), value])
         y = xp.minimum(xp.maximum(y, -self.most), self.most)
         if flags:
             known = xp.sum(1.0 - flags[0])
-            y = xp.select(flags[0], 0.0, y) * xp.sqrt(self.columns / xp.maximum(known, 1.0))
-        return xp.select(xp.less(steps, 1.5), 0.0, y), {"forecast": forecast, "spread": spread}
+            missing = xp.concat([flags[0], flags[0]])
+            y = xp.select(missing, 0.0, y) * xp.sqrt(self.columns / xp.maximum(known, 1.0))
+        return y, {"forecast": forecast, "spread": spread}

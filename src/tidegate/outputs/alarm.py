@@ -26,11 +26,16 @@ def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any
     """Check the entry of an alarm and return its output. Raises ModelFileError."""
     place = f"outputs.{name}"
     own = check_common(place, entry, "step", width, "columns")
-    check_list(f"{place}.columns", entry["columns"], own - 1, own - 1)
+    if own < 2:
+        raise ModelFileError(f"{place}: an alarm has a score and the parts of it; its node gives {own} number")
+    check_list(f"{place}.columns", entry["columns"], 1, own - 1)
     for i, column in enumerate(entry["columns"]):
         check_text(f"{place}.columns[{i}]", column)
-    if not entry["columns"]:
-        raise ModelFileError(f"{place}: an alarm has a score and a part of it for each column; its node gives {own}")
+    if (own - 1) % (count := len(entry["columns"])):
+        raise ModelFileError(
+            f"{place}.columns: has {count} names, and the node gives a score and {own - 1} parts; expected as many for "
+            "each column"
+        )
     return AlarmOutput(name, entry, width)
 
 
@@ -57,9 +62,9 @@ class Event(NamedTuple):
 class Alarm(LazyAnswer[Floats]):
     """The score of a step and whether an alarm runs; or those of all steps; or the reason why there is none.
 
-    values: float32 [1 + columns], the score and the part of each column in it, whose mean it is; of a whole series
-    [T, 1 + columns]; or None. reason: why values is None, else "". columns: the names of the columns. decoder: that
-    which gave `moments`, float64 [1 or T, 6 + 1 + columns].
+    values: float32 [1 + parts], the score and the parts whose mean it is, those of one kind after those of another,
+    each with one for each column; of a whole series [T, 1 + parts]; or None. reason: why values is None, else "".
+    columns: the names of the columns. decoder: that which gave `moments`, float64 [1 or T, 6 + 1 + parts].
 
     >>> options = {"on": 8.0, "off": 4.0, "least": 1, "wait": 0, "usual": 1.0, "share": 0.0, "most": 4.0}
     >>> decoder = AdaptiveThreshold("decoders.alarms", {"options": options}, 3)
@@ -101,7 +106,7 @@ class Alarm(LazyAnswer[Floats]):
         """The score of each step, float64 [T], NaN in the warm-up; or None."""
         if self.values is None or self.decoder is None or self.moments is None:
             return None
-        found = self.values.reshape(-1, 1 + len(self.columns))[:, 0].astype(np.float64)
+        found = self.values.reshape(-1, self.values.shape[-1])[:, 0].astype(np.float64)
         return np.where(self.decoder.is_waiting(self.moments), np.nan, found)
 
     @property
@@ -140,7 +145,7 @@ class Alarm(LazyAnswer[Floats]):
     def _event(self, row: Reals, end: int | None) -> Event:
         own, peak = Moment(*row[:HEAD].tolist()), row[HEAD:]
         severity = float(f"{peak[0] / (1.0 if self.decoder is None else self.decoder.on):.4g}")
-        channels = name_channels(peak[1:], self.columns)
+        channels = name_channels(add_parts(peak[1:], len(self.columns)), self.columns)
         return Event(int(own.number), int(own.start), end, int(own.peak), severity, channels)
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
@@ -154,19 +159,29 @@ class Alarm(LazyAnswer[Floats]):
         level = {"level": float(f"{self.level:.4g}")} if self.level > 1 else {}
         if self.is_whole:
             waiting = np.isnan(self.scores).tolist()
-            shown = zip(waiting, shortest_decimals(self.values[:, 0]), self.alarms.tolist(), strict=True)
-            pairs = [(None, None) if waits else (score, alarm) for waits, score, alarm in shown]
+            found = zip(waiting, shortest_decimals(self.values[:, 0]), self.alarms.tolist(), strict=True)
+            pairs = [(None, None) if waits else (score, alarm) for waits, score, alarm in found]
             scores, alarms = map(list, zip(*pairs, strict=True))
             return {"scores": scores, "alarms": alarms, "events": [one.as_dict() for one in self.events], **level}
         event = None if self.event is None else self.event.as_dict()
-        parts = dict(zip(self.columns, shortest_decimals(self.values[1:]), strict=True))
-        found = {"score": self.score, "alarm": self.alarm, "event": event, **level}
-        return {**found, "parts": parts} if all_scores else found
+        shown = shortest_decimals(add_parts(self.values[1:], len(self.columns)).astype(np.float32))
+        parts = dict(zip(self.columns, shown, strict=True))
+        answer = {"score": self.score, "alarm": self.alarm, "event": event, **level}
+        return {**answer, "parts": parts} if all_scores else answer
 
     def __repr__(self) -> str:
         if self.values is None:
             return f"Alarm(None, {self.reason!r})"
         return f"Alarm({self.score}, {self.alarm})" if not self.is_whole else f"Alarm({len(self.events)} events)"
+
+
+def add_parts(parts: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
+    """Return the part of each column in a score [columns]: the mean of those of all kinds.
+
+    >>> add_parts(np.array([1.0, 2.0, 3.0, 6.0]), 2).tolist()
+    [2.0, 4.0]
+    """
+    return np.asarray(parts.reshape(-1, columns).mean(0))
 
 
 def name_channels(parts: Reals, columns: Sequence[str]) -> list[str]:
@@ -183,7 +198,7 @@ def name_channels(parts: Reals, columns: Sequence[str]) -> list[str]:
 class AlarmOutput(Output):
     """A score of each step, and alarms and events, as a decoder says. The answer about a whole series has all steps.
 
-    columns: those whose parts follow the score.
+    columns: those whose parts follow the score, one or several of each.
     """
 
     kind = "alarm"

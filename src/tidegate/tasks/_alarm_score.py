@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..layers.recent_scale import LEAST
 from ._alarm_metrics import find_runs
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +28,27 @@ def hold_alarms(scores: Floats, on: float, off: float) -> npt.NDArray[np.bool_]:
         if len(hits):
             found[first + hits[0] : end] = True
     return found
+
+
+def block_diagonal(a: Floats, b: Floats) -> Floats:
+    """Return the matrix with two square ones on its diagonal.
+
+    >>> block_diagonal(np.array([[2.0]]), np.array([[3.0]])).tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
+    """
+    return np.block([[a, np.zeros((len(a), len(b)))], [np.zeros((len(b), len(a))), b]])
+
+
+def compare_recent(x: Floats, share: float, trusted: float, most: float) -> Floats:
+    """Return how large numbers [T, columns] are, as they stand or beside their recent size; see `recent_scale`.
+
+    >>> compare_recent(np.array([[2.0], [-2.0], [9.0]]), 0.5, 3.0, 10.0).round(2).tolist()
+    [[2.0], [2.0], [4.99]]
+    """
+    square = np.stack([average(column, share) for column in (x**2).T], 1)
+    before = np.concatenate([np.ones((1, x.shape[1])), square[:-1]])
+    recent = np.minimum(np.abs(x) / np.sqrt(np.maximum(before, LEAST)), most)
+    return np.asarray(np.maximum(np.minimum(np.abs(x), trusted), recent))
 
 
 def average(squares: Floats, share: float) -> Floats:

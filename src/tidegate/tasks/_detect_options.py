@@ -44,6 +44,13 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     mean_over: int = option(
         10, "number of steps that the score is about an exponentially weighted mean of", least=1, most=100_000
     )
+    recent_over: int = option(
+        200,
+        "number of steps beside whose errors an error counts too, so that series of different tails share a threshold; "
+        "0: compare with training alone",
+        least=0,
+        most=1_000_000,
+    )
     drift_over: int = option(
         5000,
         "number of steps whose mean score the threshold follows, if it is over 1.5 times the usual one; 0: never",

@@ -16,7 +16,10 @@ NAME_WIDTH = 24
 
 @dataclass(frozen=True)
 class EventPredictions:
-    """The events of all series of a file. answers: an `Alarm` about each. steps: of each, those that the model reads."""
+    """The events of all series of a file.
+
+    answers: an `Alarm` about each. steps: of each, those that the model reads.
+    """
 
     source: Collection
     answers: list[Any]

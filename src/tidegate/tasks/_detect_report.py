@@ -23,8 +23,8 @@ def report_fit(document: dict[str, Any], path: str) -> str:
     alarms, steps = found["alarms"], found["steps"]
     lines = [
         f"learnt from {format_count(trained, 'step')} of {len(provenance['fitted_on']):,} series",
-        f"an alarm from a score of {format_number(found['on'])} on (1 is usual), for {provenance['rate']['words']} "
-        "when all is normal",
+        f"an alarm from a score of {format_number(found['on'])} on ({format_number(found['usual'])} is usual), for "
+        f"{provenance['rate']['words']} when all is normal",
         f"{where}: {format_count(alarms, 'alarm')} in {format_count(steps, 'step')}, where "
         f"{format_number(found['alarms_per_step'] * steps)} were to be expected",
         f"next: tidegate score {path} TEST.csv --label COLUMN",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..layers import Builder, Layer
 from ._alarm_metrics import find_runs
-from ._alarm_score import average, hold_alarms, whiten
+from ._alarm_score import average, block_diagonal, compare_recent, hold_alarms, whiten
 from ._alarm_threshold import choose_threshold
 from ._quantiles import Quantiles
 from ._windows import OUTPUT, Segments
@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 ALARM, ALARMS = "alarm", "alarms"  # the names of the output and its decoder
 MOST_SURPRISE: Final = 100.0
+TRUSTED: Final = 5.0  # deviations: by the scale of training, an error counts at most so much
+MOST_RECENT: Final = 10.0  # and by the size of its recent ones, so much
 LEAST_SHARE: Final = 0.1  # of the usual error of a column, which its spread counts at least
 LEAST_SPREAD: Final = 1e-3  # of a column's deviation in training
 MOST_LEVEL: Final = 4.0  # times the threshold, where the score drifts
@@ -29,11 +31,13 @@ MOST_LEVEL: Final = 4.0  # times the threshold, where the score drifts
 class Detection(Quantiles):
     """A forecaster of the next step of all columns, of which the finished model gives the score of its errors.
 
-    rate: how many events a step are expected on normal data. There is no linear branch: the last layer reads the
-    present values too. rivals: arrays of simple detectors, by role, which `score` compares the model with.
+    rate: how many events a step are expected on normal data. level_whitening: [columns, columns], of the values in
+    training. rivals: arrays of simple detectors, by role, which `score` compares the model with. There is no linear
+    branch: the last layer reads the present values too.
     """
 
     rate: float
+    level_whitening: Floats
     rivals: dict[str, Floats] = field(default_factory=dict)
 
     def fit_branch(self, rows: Indices) -> None:
@@ -43,12 +47,13 @@ class Detection(Quantiles):
         self, branch: Branch | None, predictions: Predictions, calibration: Calibration, tensors: dict[str, Array]
     ) -> tuple[Problem, dict[str, Array]]:
         """Put the score behind the network: surprise, whitened, its mean square, and a threshold by held-out steps."""
-        errors, spreads, sizes = self.held_out_errors(predictions)
+        errors, spreads, values, sizes = self.held_out_errors(predictions)
         usual = np.sqrt(np.nanmean(np.where(np.isnan(errors).all(0), 0.0, errors) ** 2, 0))
         least = np.maximum(LEAST_SHARE * usual, LEAST_SPREAD)
-        surprise = np.clip(errors / np.maximum(spreads, least), -MOST_SURPRISE, MOST_SURPRISE)
-        whitening = whiten(surprise)
-        scores = self.score_steps(surprise, whitening, sizes)
+        surprise = clip(errors / np.maximum(spreads, least))
+        levels = clip(values)
+        whitening = block_diagonal(whiten(surprise), self.level_whitening)
+        scores = self.score_steps(np.concatenate([surprise, levels], 1), whitening, sizes)
         decoder, found = self.make_decoder(scores)
         layers, own = self.score_layers(least, whitening, tensors)
         columns = self.inputs["x"]["columns"]
@@ -67,9 +72,9 @@ class Detection(Quantiles):
 
     # ---- scores of held-out steps
 
-    def held_out_errors(self, predictions: Predictions) -> tuple[Floats, Floats, list[int]]:
-        """Return the errors of the held-out forecasts and their spreads [n, columns], NaN for what is unknown, series
-        after series in the order of their steps; and how many steps each series has.
+    def held_out_errors(self, predictions: Predictions) -> tuple[Floats, Floats, Floats, list[int]]:
+        """Return the errors of the held-out forecasts, their spreads, and the values that they are of [n, columns], NaN
+        for what is unknown, series after series in the order of their steps; and how many steps each series has.
         """
         rows = self.rows
         assert isinstance(rows, Segments)
@@ -83,17 +88,19 @@ class Detection(Quantiles):
         quantiles = predictions.outputs[OUTPUT].reshape(len(steps), -1, 3)[order]
         known = predictions.mask[OUTPUT][order, 0]
         truth = predictions.targets[OUTPUT][order, 0, 0].astype(np.float64)
-        errors = np.where(known, truth - quantiles[..., 1], np.nan)
+        values = np.where(known, truth, np.nan)
         sizes = np.unique(series, return_counts=True)[1].tolist()
-        return errors, (quantiles[..., 2] - quantiles[..., 0]) / 2, sizes
+        return values - quantiles[..., 1], (quantiles[..., 2] - quantiles[..., 0]) / 2, values, sizes
 
     def score_steps(self, surprise: Floats, whitening: Floats, sizes: list[int]) -> list[Floats]:
         """Return the scores of the steps of each series, as the layers of `score_layers` give them."""
         known = ~np.isnan(surprise)
         each = np.where(known, surprise, 0.0) * np.sqrt(known.shape[1] / known.sum(1, keepdims=True).clip(1))
-        squares = ((each @ whitening.T) ** 2).mean(1)
-        parts = np.split(squares, np.cumsum(sizes)[:-1])
-        return [average(part, 1 / self.options.mean_over) for part in parts]
+        options, white = self.options, each @ whitening.T
+        parts = np.split(white, np.cumsum(sizes)[:-1])
+        if options.recent_over:
+            parts = [compare_recent(part, 1 / options.recent_over, TRUSTED, MOST_RECENT) for part in parts]
+        return [average((part**2).mean(1), 1 / options.mean_over) for part in parts]
 
     def make_decoder(self, scores: list[Floats]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the entry of the decoder, and what the provenance says of the threshold. scores: of each series."""
@@ -109,7 +116,13 @@ class Detection(Quantiles):
         }
         alarms = sum(len(find_runs(hold_alarms(one, found.on, found.off))) for one in scores)
         entry = {"kind": "adaptive_threshold", "options": options}
-        return entry, {**found.as_dict(), "steps": len(together), "alarms": alarms, "alarms_per_step": self.rate}
+        return entry, {
+            **found.as_dict(),
+            "usual": options["usual"],
+            "steps": len(together),
+            "alarms": alarms,
+            "alarms_per_step": self.rate,
+        }
 
     # ---- the graph
 
@@ -128,14 +141,22 @@ class Detection(Quantiles):
         builder.layers = list(body)
         head = builder.add("dense", last.sources, size=parts * columns, activation="none")
         surprise = builder.add("surprise", columns=columns, most=MOST_SURPRISE)
-        mixed = builder.add("dense", size=columns, activation="none")
+        mixed = builder.add("dense", size=2 * columns, activation="none")
+        if recent := self.options.recent_over:
+            more = {"trusted": TRUSTED, "most": MOST_RECENT, "wait": self.options.warmup}
+            builder.add("recent_scale", share=1 / recent, **more)
         builder.add("mean_square", share=1 / self.options.mean_over, wait=self.options.warmup)
         own = {name: array for name, array in tensors.items() if name not in last.tensors.values()}
         ours = {role: fold_quantiles(tensors[name], columns, features, parts) for role, name in last.tensors.items()}
-        ours_mixed = {"weight": whitening, "bias": np.zeros(columns)}
+        ours_mixed = {"weight": whitening, "bias": np.zeros(2 * columns)}
         for layer, arrays in ((head, ours), (surprise, {"deviation": least}), (mixed, ours_mixed)):
             own |= {name: np.asarray(arrays[role], np.float32) for role, name in layer.tensors.items()}
         return builder.layers, own
+
+
+def clip(x: Floats) -> Floats:
+    """Limit numbers as the layer `surprise` does."""
+    return np.clip(x, -MOST_SURPRISE, MOST_SURPRISE)
 
 
 def fold_quantiles(array: Array, columns: int, features: int, parts: int) -> Floats:

@@ -15,7 +15,8 @@ from ..layers import Builder, Layer
 from ..model import Model
 from ..outputs.forecast import make_entry
 from . import _series, forecast
-from ._alarm_metrics import Flags
+from ._alarm_metrics import Flags, Floats
+from ._alarm_score import whiten
 from ._alarm_threshold import check_rate
 from ._channels import select_columns
 from ._constant_columns import describe_constant
@@ -23,9 +24,9 @@ from ._detect_options import PER_1000, QUANTILES
 from ._detect_options import Options as Options
 from ._detect_predictions import EventPredictions
 from ._detect_report import DetectorScores, report_fit
-from ._detect_rivals import Rival, fit_rivals, scale_values, store_rivals
+from ._detect_rivals import fit_rivals, scale_values, store_rivals
 from ._detect_scores import find_alarms, find_steps, score_detector
-from ._detection import Detection
+from ._detection import Detection, clip
 from ._fingerprints import track_fingerprints
 from ._graph_builder import add_recurrences
 from ._options import restore_options
@@ -147,9 +148,9 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> D
     check_rate(counts["held_out"], rate, place, share, words)
     section, arrays = fitted.to_json()
     layers = make_layers(options, fitted)
-    parts = [observed_values(t.steps[:cut], fitted) for t, cut in zip(found.origins.tracks, found.cuts, strict=False)]
+    parts, held_out = scale_parts(found)
     notes = [[*found.notes[0], *describe_constant(fitted, parts)], *found.notes[1:]]
-    rivals, impossible = fit_beside(found, rate, 1 / options.mean_over)
+    rivals, impossible = fit_rivals(parts, held_out, rate, 1 / options.mean_over)
     return Detection(
         options=options,
         rows=rows,
@@ -166,6 +167,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> D
         summaries=found.summaries,
         notes=notes,
         rate=rate,
+        level_whitening=whiten(clip(np.concatenate(parts))),
         rivals=store_rivals(rivals),
         provenance={
             "rows": counts,
@@ -179,19 +181,18 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> D
     )
 
 
-def fit_beside(found: forecast.Arranged, rate: float, share: float) -> tuple[dict[str, Rival], dict[str, str]]:
-    """Fit simple detectors to the training part, and choose their thresholds by the held-out one; see `fit_rivals`."""
-    rows, tracks, count = found.rows, found.origins.tracks, len(found.cuts)
+def scale_parts(found: forecast.Arranged) -> tuple[list[Floats], list[tuple[Floats, int]]]:
+    """Return the values in the model's units, NaN where they are missing: of the training part of each series, and of
+    each series with held-out steps, with the first of these.
+    """
+    rows, transform, count = found.rows, found.transform, len(found.cuts)
     assert isinstance(rows, Segments)
     scaled = [
-        scale_values(
-            found.transform, observed_values(track.steps, found.transform)[:, : found.transform.targets], index
-        )
-        for track, index in zip(tracks, rows.index, strict=True)
+        scale_values(transform, observed_values(track.steps, transform)[:, : transform.targets], index)
+        for track, index in zip(found.origins.tracks, rows.index, strict=True)
     ]
-    parts = [values[:cut] for values, cut in zip(scaled, found.cuts, strict=False)]
-    held_out = [(values, 0) for values in scaled[count:]] or list(zip(scaled, found.cuts, strict=True))
-    return fit_rivals([part for part in parts if len(part)], held_out, rate, share)
+    parts = [values[:cut] for values, cut in zip(scaled, found.cuts, strict=False) if cut]
+    return parts, [(values, 0) for values in scaled[count:]] or list(zip(scaled, found.cuts, strict=True))
 
 
 def steps_per_day(source: Collection) -> float | None:
