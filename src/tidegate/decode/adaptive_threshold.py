@@ -108,21 +108,23 @@ class AdaptiveThreshold(Decoder):
 
     def update_one(self, moment: Reals, y: Floats) -> Reals:
         """Return the memory of one stream after a step, first, as a push waits for it."""
-        (steps, active, number, start, peak, drift, *numbers), own = moment[0].tolist(), y[0].tolist()
-        steps, score = steps + 1, own[0]
+        after, score = moment.copy(), y[0, 0].item()
+        steps, active, number, start, peak, drift, largest = after[0, : HEAD + 1].tolist()
+        steps += 1
         if steps > self.wait and math.isfinite(score):
             level = min(max((1 + drift) / SLACK, 1.0), self.most)
             on = self.on * level
             if score >= on or (active and (active < self.least or score >= self.off * level)):
                 if not active:
                     number, start = number + 1, steps - 1
-                if not active or score > numbers[0]:
-                    numbers, peak = own, steps - 1
+                if not active or score > largest:
+                    after[0, HEAD:], peak = y[0], steps - 1
                 active = min(active + 1, self.least)
             else:
                 active = 0
             drift += self.share * (min(score, on) / self.usual - 1 - drift)
-        return np.array([[steps, active, number, start, peak, drift, *numbers]], np.float64)
+        after[0, :HEAD] = steps, active, number, start, peak, drift
+        return after
 
     def update_each(self, moment: Reals, y: Floats) -> Reals:
         """Do `update_one` for each of n streams."""
