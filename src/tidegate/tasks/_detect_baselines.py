@@ -217,6 +217,8 @@ def fit_t2(parts: Sequence[Floats]) -> T2:
 class Forest:
     """An isolation forest of single samples; the score is that of the paper, from 0 to 1.
 
+    No tree divides a channel that is constant in training, so the score does not change where it moves later.
+
     Args: as those of `Autoregression`, and missing numbers are filled as there. forest: of scikit-learn.
 
     Source: Liu, Ting and Zhou 2008, "Isolation forest" (ICDM).
