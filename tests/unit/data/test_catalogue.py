@@ -94,7 +94,7 @@ WHOLE = {"pack/__init__.py": b"raise SystemExit('imported')", "pack/train.tab": 
 def test_every_entry_says_what_it_must(name):
     entry = catalogue.get(name)
     assert isinstance(entry, DataSet)
-    assert entry.task in ("classify", "forecast")
+    assert entry.task in ("classify", "forecast", "detect")
     assert entry.unit in ("messages", "series", "steps")
     assert (entry.labels > 1) == (entry.task == "classify")
     for text in (entry.title, entry.licence, entry.source, entry.split, *entry.published):
@@ -102,7 +102,7 @@ def test_every_entry_says_what_it_must(name):
         assert "\n" not in text
     assert entry.published
     assert {"train", "test"} <= set(entry.rows) <= {"train", "val", "test", "all", "normal"}
-    assert ("all" in entry.rows) == (entry.task == "forecast")
+    assert entry.task == "detect" or ("all" in entry.rows) == (entry.task == "forecast")
     for source in entry.sources:
         for wanted in source.files.values():
             assert len(wanted.sha256) == 64
@@ -116,6 +116,7 @@ def test_names_and_near_names():
     texts = {"atis", "clinc150", "clinc150_oos", "meld", "reuters_r8", "snips", "sst2", "sst_trees", "swda", "trec"}
     series = {"ecg5000", "etth1", "exchange_rate", "japanese_vowels", "load", "m4_hourly", "uci_har_subset"}
     series |= {"interstate_traffic", "petroleum", "sea_temperature", "seattle_temperature", "water_flow"}
+    series |= {"mitbih_beats", "nab", "skab", "smap"}
     assert catalogue.list_names() == sorted(texts | series)
     assert {name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"} == texts
     with pytest.raises(OptionError, match=r"unknown data set 'clinc'; did you mean 'clinc150'\? choose one of atis"):

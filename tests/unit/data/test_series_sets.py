@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import shlex
 import subprocess
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +30,13 @@ from tidegate.data.sets import (
     japanese_vowels,
     load,
     m4_hourly,
+    mitbih_beats,
+    nab,
     petroleum,
     sea_temperature,
     seattle_temperature,
+    skab,
+    smap,
     water_flow,
 )
 from tidegate.data.wheel import Wheel
@@ -168,6 +174,95 @@ def test_ecg5000_leaves_beats_of_unknown_class_out(tmp_path):
     assert [one.label for one in found["normal"].series] == ["anomalous", "anomalous", "normal"]
 
 
+def packed(members):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:xz") as archive:
+        for name, text in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return file.getvalue()
+
+
+def read_with_anomaly(path, name):
+    """Read a set as its flags say, and the column of anomalies beside it."""
+    named = flags(name)
+    return read_series(path, **{**named, "values": [*named["values"], "anomaly"]})
+
+
+def test_skab_divides_each_record_after_400_steps(tmp_path):
+    def record(first, steps, faulty):
+        header = ["datetime", *skab.SENSORS, *(["anomaly", "changepoint"] if faulty else [])]
+        times = np.datetime64("2020-03-09T10:00:00") + first + np.arange(steps)
+        rows = [
+            [str(t).replace("T", " "), *([f"{k}.5"] * 8), *([f"{int(k > 500)}.0", "1.0"] if faulty else [])]
+            for k, t in enumerate(times)
+        ]
+        return "\n".join(";".join(row) for row in [header, *rows]) + "\n"
+
+    members = {f"skab/data/valve1/{k}.csv": record(k, 502, True) for k in (10, 2)}
+    archive = packed({**members, "skab/data/anomaly-free/anomaly-free.csv": record(0, 3, False), "skab/LICENSE": "GPL"})
+    paths = written(tmp_path, skab.parse({"all": archive}))
+    found = {split: read_with_anomaly(path, "skab") for split, path in paths.items()}
+    lengths = {split: [(one.id, len(one)) for one in of.series] for split, of in found.items()}
+    assert lengths == {
+        "train": [("anomaly-free", 3), ("valve1/2", 400), ("valve1/10", 400)],
+        "test": [("valve1/2", 102), ("valve1/10", 102)],
+        "all": [("valve1/2", 502), ("valve1/10", 502)],
+    }
+    assert found["test"].series[0].values[-2:].tolist() == [[500.5] * 8 + [0], [501.5] * 8 + [1]]
+    assert str(found["test"].series[0].times[0]) == "2020-03-09T10:06:42.000000"
+
+
+def test_nab_labels_both_ends_of_a_window_and_drops_times_that_run_back(tmp_path):
+    times = [f"2014-11-02 {hour}:00:00" for hour in ("00", "01", "01", "00", "02", "03", "04", "05")]
+    text = "timestamp,value\n" + "".join(f"{time},{k}.5\n" for k, time in enumerate(times))
+    windows = {"real/a.csv": [["2014-11-02 02:00:00.000000", "2014-11-02 03:00:00.000000"]], "real/b.csv": []}
+    members = {"nab/data/real/b.csv": text, "nab/data/real/a.csv": text, "nab/data/README.md": "no data"}
+    archive = packed({**members, "nab/labels/combined_windows.json": json.dumps(windows), "nab/labels/x.json": "{}"})
+    paths = written(tmp_path, nab.parse({"all": archive}))
+    found = read_with_anomaly(paths["all"], "nab")
+    assert [one.id for one in found.series] == ["real/a", "real/b"]
+    assert found.series[0].values.tolist() == [[0.5, 0], [1.5, 0], [4.5, 1], [5.5, 1], [6.5, 0], [7.5, 0]]
+    assert not found.series[1].values[:, 1].any()
+    assert paths["train"].read_bytes() == b"id,time,value,anomaly\n"  # 15 % of six steps
+
+
+@pytest.mark.parametrize(("steps", "train"), [(100, 15), (6000, 750)])
+def test_nab_judges_what_follows_the_probation(steps, train, tmp_path):
+    times = np.datetime64("2014-01-01T00:00:00") + 60 * np.arange(steps)
+    text = "timestamp,value\n" + "".join(f"{str(t).replace('T', ' ')},1\n" for t in times)
+    archive = packed({"nab/data/a/a.csv": text, "nab/labels/combined_windows.json": '{"a/a.csv": []}'})
+    made = nab.parse({"all": archive})
+    assert {split: one.rows for split, one in made.items()} == {"train": train, "test": steps - train, "all": steps}
+
+
+def test_smap_labels_every_sequence_of_a_channel_in_both_of_its_rows(tmp_path):
+    file, x = io.BytesIO(), np.arange(250, dtype=np.float32).reshape(10, 25)
+    np.savez(file, **{f"{split}_{name}": x for split in ("train", "test") for name in ("P-2", "A-1")})
+    labels = (
+        'chan_id,spacecraft,anomaly_sequences,class,num_values\nP-2,SMAP,"[[1, 2], [9, 9]]",[point],10\n'
+        'A-1,SMAP,[],[point],10\nM-1,MSL,"[[0, 9]]",[point],10\nP-2,SMAP,"[[4, 4]]",[point],10\n'
+    )
+    paths = written(tmp_path, smap.parse({"all": file.getvalue(), "labels": labels.encode()}))
+    found = read_with_anomaly(paths["test"], "smap")
+    assert [one.id for one in found.series] == ["P-2", "A-1"]
+    assert found.series[0].values[:, -1].tolist() == [0, 1, 1, 0, 1, 0, 0, 0, 0, 1]
+    assert found.series[0].values[:, :-1].tolist() == x.tolist()
+    assert not read_with_anomaly(paths["train"], "smap").series[0].values[:, -1].any()
+
+
+def test_beats_know_their_patient_and_the_time_to_their_neighbours(tmp_path):
+    file, x = io.BytesIO(), np.arange(200, dtype=np.int16).reshape(2, 100)
+    one = {"x": x, "y": np.array([0, 4], np.int8), "rec": np.array([101, 106]), "rr": np.array([[0, 290], [290, 0]])}
+    np.savez(file, **{f"{name}_{part}": array for part in ("ds1", "ds2") for name, array in one.items()})
+    paths = written(tmp_path, mitbih_beats.parse({"all": file.getvalue()}))
+    found = read_series(paths["train"], **flags("mitbih_beats"))
+    assert [(one.label, one.group) for one in found.series] == [("N", "101"), ("Q", "106")]
+    assert found.columns == ["mlii", "before", "after"]
+    assert found.series[1].values.tolist() == [[k, 290, 0] for k in range(100, 200)]
+
+
 def test_files_are_the_same_whenever_they_are_made():
     data = {"train": ("@data\n" + ":".join(["1,2"] * 12 + ["2"])).encode()}
     assert japanese_vowels.parse(data)["train"].data == japanese_vowels.parse(data)["train"].data
@@ -248,5 +343,5 @@ def test_every_set_of_series_that_is_here(name, monkeypatch):
     known = catalogue.get(name)
     for split, path in catalogue.fetch(name).items():
         found = read_series(path, **flags(name))
-        assert (len(found) if known.unit == "series" else len(found.series[0])) == known.rows[split]
+        assert (len(found) if known.unit == "series" else sum(map(len, found.series))) == known.rows[split]
         assert all((one.label is not None) == (known.labels > 0) for one in found.series)
