@@ -152,6 +152,10 @@ class AdaptiveThreshold(Decoder):
         """Return a `Moment` of each stream and the numbers of its event's peak, float64 [n, 1, 6 + width]."""
         return np.array(memory["moment"][:, None])
 
+    def split(self, moment: Reals) -> tuple[Moment, Reals]:
+        """Return what is known after a step and the numbers of the event's peak. moment: [6 + width]."""
+        return Moment(*moment[:HEAD].tolist()), moment[HEAD:]
+
     def find_alarms(self, moments: Reals) -> npt.NDArray[np.bool_]:
         """Return whether an alarm runs at steps. moments: as the decoder gives them [T, 6 + width]."""
         return np.asarray(moments[:, 1] > 0)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.adaptive_threshold import HEAD, AdaptiveThreshold, Moment
-from ..decode.base import ALARMS
 from ..errors import ModelFileError
 from ..expect import check_list, check_text
 from ..strictjson import show
 from .base import Context, LazyAnswer, Output, check_common, shortest_decimals
+
+if TYPE_CHECKING:
+    from ..decode.adaptive_threshold import AdaptiveThreshold
 
 MOST_CHANNELS: Final = 3  # named as those that drove an event
 DRIVEN: Final = 0.5  # the share of a score that they make up, where fewer do not
@@ -66,6 +67,7 @@ class Alarm(LazyAnswer[Floats]):
     each with one for each column; of a whole series [T, 1 + parts]; or None. reason: why values is None, else "".
     columns: the names of the columns. decoder: that which gave `moments`, float64 [1 or T, 6 + 1 + parts].
 
+    >>> from tidegate.decode.adaptive_threshold import AdaptiveThreshold
     >>> options = {"on": 8.0, "off": 4.0, "least": 1, "wait": 0, "usual": 1.0, "share": 0.0, "most": 4.0}
     >>> decoder = AdaptiveThreshold("decoders.alarms", {"options": options}, 3)
     >>> moments = np.array([[44, 1, 2, 40, 41, 0.0, 16.0, 2.0, 30.0]])
@@ -104,9 +106,11 @@ class Alarm(LazyAnswer[Floats]):
     @property
     def scores(self) -> Reals | None:
         """The score of each step, float64 [T], NaN in the warm-up; or None."""
-        if self.values is None or self.decoder is None or self.moments is None:
+        if self.values is None:
             return None
         found = self.values.reshape(-1, self.values.shape[-1])[:, 0].astype(np.float64)
+        if self.decoder is None or self.moments is None:
+            return found
         return np.where(self.decoder.is_waiting(self.moments), np.nan, found)
 
     @property
@@ -143,9 +147,10 @@ class Alarm(LazyAnswer[Floats]):
         return found
 
     def _event(self, row: Reals, end: int | None) -> Event:
-        own, peak = Moment(*row[:HEAD].tolist()), row[HEAD:]
-        severity = float(f"{peak[0] / (1.0 if self.decoder is None else self.decoder.on):.4g}")
-        channels = name_channels(add_parts(peak[1:], len(self.columns)), self.columns)
+        assert self.decoder is not None
+        own, numbers = self.decoder.split(row)
+        severity = float(f"{numbers[0] / self.decoder.on:.4g}")
+        channels = name_channels(add_parts(numbers[1:], len(self.columns)), self.columns)
         return Event(int(own.number), int(own.start), end, int(own.peak), severity, channels)
 
     def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
@@ -154,18 +159,19 @@ class Alarm(LazyAnswer[Floats]):
         all_scores: give the parts of the columns too. Where there is no score, `reason` says why. Of a whole series, it
         has the lists `scores`, `alarms` and `events`.
         """
-        if self.values is None or self.scores is None or self.alarms is None:
+        if self.values is None or self.scores is None:
             return {"score": None, "alarm": None, "reason": self.reason}
         level = {"level": float(f"{self.level:.4g}")} if self.level > 1 else {}
         if self.is_whole:
             waiting = np.isnan(self.scores).tolist()
-            found = zip(waiting, shortest_decimals(self.values[:, 0]), self.alarms.tolist(), strict=True)
+            alarms = [None] * len(waiting) if self.alarms is None else self.alarms.tolist()
+            found = zip(waiting, shortest_decimals(self.values[:, 0]), alarms, strict=True)
             pairs = [(None, None) if waits else (score, alarm) for waits, score, alarm in found]
-            scores, alarms = map(list, zip(*pairs, strict=True))
-            return {"scores": scores, "alarms": alarms, "events": [one.as_dict() for one in self.events], **level}
+            scores, shown = map(list, zip(*pairs, strict=True))
+            return {"scores": scores, "alarms": shown, "events": [one.as_dict() for one in self.events], **level}
         event = None if self.event is None else self.event.as_dict()
-        shown = shortest_decimals(add_parts(self.values[1:], len(self.columns)).astype(np.float32))
-        parts = dict(zip(self.columns, shown, strict=True))
+        each = shortest_decimals(add_parts(self.values[1:], len(self.columns)).astype(np.float32))
+        parts = dict(zip(self.columns, each, strict=True))
         answer = {"score": self.score, "alarm": self.alarm, "event": event, **level}
         return {**answer, "parts": parts} if all_scores else answer
 
@@ -203,7 +209,7 @@ class AlarmOutput(Output):
 
     kind = "alarm"
     per_step = True
-    decoded = ALARMS
+    decoded = "for each step whether an alarm runs"
     whole_reason = "this model gives alarms at every step; use answers, which gives the events of each series"
 
     def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:

@@ -1,4 +1,4 @@
-"""Detect what is unusual in series of numbers, after every step, learnt from normal ones."""
+"""Raise alarms for what is unusual in series of numbers, after every step."""
 
 from __future__ import annotations
 
