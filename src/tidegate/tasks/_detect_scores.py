@@ -41,6 +41,13 @@ class Result:
 def find_alarms(predictor: Any, source: Collection) -> list[Any]:
     """Return the answer about each series of a source, an `Alarm`. Raises DataError."""
     input = predictor.model.inputs["x"]
+    known = input.transform.names
+    if new := [i for i, s in enumerate(source.series) if known is not None and s.id not in known]:
+        raise DataError(
+            f"{source.locate(new[0], 0)}: the series {source.series[new[0]].id!r} was not in training, and a detector "
+            f"compares each series with its own training; it knows {len(known)}, such as {known[0]!r}; leave the "
+            "others out, or fit it on them too"
+        )
     times = [s.times if s.local is None else s.local for s in source.series] if input.transform.calendar else None
     with error_context(source.path):
         found: list[Any] = predictor.answers(
