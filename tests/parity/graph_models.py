@@ -139,6 +139,18 @@ def linear_model(columns: int = 2) -> Model:
     return build(builder.layers, numbers(9))
 
 
+def detector_model(missing: bool = False) -> Model:
+    """A recurrence that forecasts the next step, and the mean square of how surprising each step is."""
+    builder, parts = Builder(3), 4 if missing else 3
+    builder.recurrence(cells.load("gru"), 8)
+    builder.add("dense", size=parts * 2, activation="sigmoid" if missing else "none", sources=(0, "x"))
+    builder.add("surprise", columns=2, most=100.0)
+    builder.add("dense", size=4, activation="none")
+    builder.add("recent_scale", share=0.25, trusted=5.0, most=10.0, wait=3)
+    builder.add("mean_square", share=0.25, wait=3)
+    return build(builder.layers, numbers(3))
+
+
 def whole_model() -> Model:
     """A bidirectional branch and a branch of single steps."""
     builder = Builder(None)
@@ -161,5 +173,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "two outputs, one late": lambda: two_outputs_model(2),
     "linear": linear_model,
     "linear, one column": lambda: linear_model(1),
+    "detector": detector_model,
+    "detector, with flags": lambda: detector_model(True),
     "whole": whole_model,
 }

@@ -57,7 +57,7 @@ def test_the_models_have_everything_that_there_is(monkeypatch: pytest.MonkeyPatc
     assert used >= there
     sources = [source for model in models for source in model.inputs.values()]
     assert {source.kind for source in sources} == set(inputs.kinds()) - {"category"}  # below, in a conversation
-    decoded = {"events", "vector", "tokens"}  # made of numbers behind the engine: by a decoder, or as they are
+    decoded = {"events", "vector", "tokens", "alarm"}  # made of numbers behind the engine: by a decoder, or as they are
     assert {output.kind for model in models for output in model.outputs.values()} == set(outputs.kinds()) - decoded
     transforms = [source.transform for source in sources if source.kind == "series"]
     assert {transform.window is None for transform in transforms} == {True, False}

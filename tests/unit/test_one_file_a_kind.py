@@ -25,7 +25,7 @@ TESTS = Path(__file__).parents[1]
 SIGNS = "... --- ..."
 INPUT = {"kind": "morse", "longest": 3}
 OUTPUTS = {
-    "panic": {"kind": "alarm", "at": "step", "part": [0, 1], "limit": 0.0},
+    "panic": {"kind": "limit", "at": "step", "part": [0, 1], "limit": 0.0},
     "letters": {"kind": "values", "at": "step", "part": [1, 3], "labels": ["vowel", "consonant"]},
 }
 
@@ -59,11 +59,11 @@ def file(tmp_path: Path) -> str:
 
 def test_the_rooms_find_them_and_check_their_entries() -> None:
     assert "morse" in inputs.kinds()
-    assert "alarm" in outputs.kinds()
+    assert "limit" in outputs.kinds()
     with pytest.raises(ModelFileError, match=r"inputs.x.longest: is 9; expected an integer of 1 to 8"):
         inputs.parse("x", {"kind": "morse", "longest": 9}, {})
     with pytest.raises(ModelFileError, match=r"outputs.panic: an alarm has one number"):
-        outputs.parse("panic", {"kind": "alarm", "from": "layers.2", "at": "step", "limit": 1.0}, 3, {})
+        outputs.parse("panic", {"kind": "limit", "from": "layers.2", "at": "step", "limit": 1.0}, 3, {})
 
 
 def test_streams_pools_and_whole_inputs_give_one_answer(file: str) -> None:

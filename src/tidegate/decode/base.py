@@ -21,14 +21,15 @@ COMMON: Final = ("kind", "reads", "options")
 IDS: Final = "an id for each step"  # what decoders give, in words
 WRITTEN: Final = "the ids that it writes"
 FLAGS: Final = "for each step which labels are active"
+ALARMS: Final = "for each step whether an alarm runs"
 VALUES: Final = "numbers of the steps ahead"
 
 
 class Field(NamedTuple):
     """An array of a memory, of which a stream has one and n streams have n, one below the other.
 
-    dtype: "float32", "int32" or "int64". shape: of one stream's. least, most: the range of integers. It begins as
-    zeros.
+    dtype: "float32", "float64", "int32" or "int64". shape: of one stream's. least, most: the range of integers.
+    It begins as zeros.
     """
 
     dtype: str

@@ -33,6 +33,7 @@ MAX_STEPS: Final = 1 << 62  # leaves room to count the steps that follow
 DTYPES: Final[dict[str, np.dtype[Any]]] = {
     "int64": np.dtype("<i8"),
     "int32": np.dtype("<i4"),
+    "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
 }
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}

@@ -11,6 +11,7 @@ from ..data.series import Collection
 from ..errors import DataError, error_context
 from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
+from ._constant_columns import spread_constant
 from ._forecast_metrics import stack_scales
 from .base import Array, Batch, Indices, concatenate
 
@@ -179,11 +180,12 @@ def check_part(origins: Origins, part: int, H: int, needs: int, what: str, steps
 
 
 def fit_scaling(
-    transform: SeriesTransform, cuts: list[int], origins: Origins, source: Collection
+    transform: SeriesTransform, cuts: list[int], origins: Origins, source: Collection, keep_constant: bool = False
 ) -> tuple[SeriesTransform, Origins]:
     """Fit the transform's statistics to the training part, and fill what is still missing in the origins' tracks.
 
-    Raises DataError for a column that never changes.
+    keep_constant: give a column that never changes a deviation (`spread_constant`), with fixed scaling; else raises
+    DataError for it.
     """
     own, rest, masked = (
         transform.find_columns("target", "past"),
@@ -210,7 +212,9 @@ def fit_scaling(
                     "out, and --scale fixed takes each series' own statistics; leave the series out, or choose --scale "
                     "window"
                 )
-            mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.locate(i, 0))
+            place = source.locate(i, 0)
+            mean[i, own], deviation[i, own] = statistics_of([part], own, source, place, not keep_constant)
+        deviation = spread_constant(mean, deviation) if keep_constant else deviation
     elif masked:
         mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]
     fitted = replace(transform, mean=mean, deviation=deviation)

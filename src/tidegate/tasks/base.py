@@ -329,6 +329,28 @@ class Problem:
         """
         raise NotImplementedError(f"{type(self).__name__} has no branch")
 
+    # ---- the end of training
+
+    def complete(
+        self, branch: Branch | None, predictions: Predictions, calibration: Calibration, tensors: dict[str, Array]
+    ) -> tuple[Problem, dict[str, Array]]:
+        """Return the problem of the finished model, with its graph, and all tensors. The default joins the branch.
+
+        A task overrides it whose model answers with more than what is trained, such as with a score of forecasts. It is
+        tried before the first epoch. branch: the linear one, or None. predictions: of the held-out rows, in the order
+        of `sort_by_length`, by the network of the selected weights. tensors: see `join_branch`.
+        """
+        return (self, tensors) if branch is None else self.join_branch(branch, calibration, tensors)
+
+
+def sort_by_length(rows: Indices, lengths: Indices) -> Indices:
+    """Return rows sorted by their length, as `Predictions` number them. lengths: of all rows.
+
+    >>> sort_by_length(np.array([0, 2, 3]), np.array([5, 1, 2, 5])).tolist()
+    [2, 0, 3]
+    """
+    return np.asarray(rows[np.argsort(lengths[rows], kind="stable")])
+
 
 def concatenate(rows: list[Array]) -> tuple[Array, Indices]:
     """Concatenate rows [T, ...] of one dtype: their steps one after another [N, ...], and their lengths [B]."""

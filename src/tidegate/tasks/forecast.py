@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data import lookalikes
 from ..data.series import Collection
@@ -35,6 +35,7 @@ from ._windows import (
     OUTPUT,
     TRAIN,
     VALID,
+    Origins,
     Segments,
     Track,
     Windows,
@@ -143,10 +144,36 @@ def split_folds(source: Collection, options: Options, count: int) -> list[Fold]:
     return split_time(source, options, count)
 
 
-def prepare(source: Collection, valid: Collection | None, options: Options) -> Quantiles:
-    """Make the problem of a source. valid: series that select the weights, instead of the end of the source's.
+class Arranged(NamedTuple):
+    """A source ready to train a forecaster on.
 
-    Raises DataError.
+    options: with every default decided. transform: with the statistics of the training part. cuts: where the held-out
+    end of each series begins. rows: of training, each with its targets. tracks: those of the training source.
+    untrained, unevaluated: the series that are left out of either part, with the reason. summaries, notes: of each
+    source.
+    """
+
+    options: Options
+    transform: SeriesTransform
+    origins: Origins
+    cuts: list[int]
+    rows: Windows | Segments
+    tracks: list[Track]
+    untrained: list[dict[str, str]]
+    unevaluated: list[dict[str, str]]
+    summaries: list[str]
+    notes: list[list[str]]
+
+    def count_rows(self) -> dict[str, int]:
+        """Return how many forecasts each part has."""
+        parts = (("trained", TRAIN), ("held_out", VALID))
+        return {name: int((self.origins.part == part).sum()) for name, part in parts}
+
+
+def arrange(source: Collection, valid: Collection | None, options: Options, keep_constant: bool = False) -> Arranged:
+    """Arrange a source as rows of training. Arguments: see `prepare`.
+
+    keep_constant: take columns that never change in training, instead of refusing them. Raises DataError.
     """
     options = apply_preset(options)
     if valid is not None:
@@ -171,7 +198,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
     omissions = find_omissions(origins, len(tracks))
     warnings = lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     origins, notes = remove_overlap(origins, cuts, fitted, sources)
-    fitted, origins = fit_scaling(fitted, cuts, scale_tracks(origins, cuts, options.season), source)
+    fitted, origins = fit_scaling(fitted, cuts, scale_tracks(origins, cuts, options.season), source, keep_constant)
     data = (
         Windows(fitted, origins)
         if fitted.window
@@ -185,32 +212,42 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
     summaries[0] += describe_omissions(untrained, "trained on", fitted, valid is None)
     summaries[-1] += describe_padding(fitted, len(short) - own)
     summaries[-1] += describe_omissions(unevaluated, "evaluated on", fitted, valid is None)
+    said = [[*warnings, *notes]] if valid is None else [warnings, notes]
+    return Arranged(options, fitted, origins, cuts, data, tracks, untrained, unevaluated, summaries, said)
+
+
+def prepare(source: Collection, valid: Collection | None, options: Options) -> Quantiles:
+    """Make the problem of a source. valid: series that select the weights, instead of the end of the source's.
+
+    Raises DataError.
+    """
+    found = arrange(source, valid, options)
+    options, fitted, rows = found.options, found.transform, found.rows
     section, arrays = fitted.to_json()
-    train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
-    counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    baselines, arrays_of = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts, source)
-    layers = make_layers(options, fitted)
+    train_rows, valid_rows = (rows.rows_of(part) for part in (TRAIN, VALID))
+    truth = rows.read_truth(valid_rows)
+    baselines, arrays_of = make_baselines(options, fitted, found.origins, truth, found.cuts, source)
     return Quantiles(
         options=options,
-        rows=data,
+        rows=rows,
         train_rows=train_rows,
         valid_rows=valid_rows,
         inputs={"x": section},
         arrays=arrays | arrays_of,
         features=fitted.features,
-        layers=layers,
-        outputs={OUTPUT: make_entry(transform, "x")},
+        layers=make_layers(options, fitted),
+        outputs={OUTPUT: make_entry(unscaled_transform(options, source), "x")},
         metric="pinball",
         lower=True,
-        summaries=summaries,
-        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
+        summaries=found.summaries,
+        notes=found.notes,
         rows_per_epoch=options.windows_per_epoch if fitted.window else None,
         provenance={
-            "rows": counts,
+            "rows": found.count_rows(),
             "steps_ahead": lead_of(fitted),
-            "fitted_on": track_fingerprints(tracks),
-            "not_learnt_from": untrained,
-            "not_judged_by": unevaluated,
+            "fitted_on": track_fingerprints(found.tracks),
+            "not_learnt_from": found.untrained,
+            "not_judged_by": found.unevaluated,
             **baselines,
         },
     )

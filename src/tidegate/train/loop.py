@@ -16,7 +16,7 @@ import torch
 from ..errors import DataError
 from ..nn import Trainable
 from ..tasks._cross_calibration import cross_calibrate
-from ..tasks.base import Branch, Calibration, Indices, Predictions, Problem
+from ..tasks.base import Branch, Calibration, Indices, Predictions, Problem, sort_by_length
 from .adamw import AdamW
 from .batches import plan
 from .forward import NetworkOutputs, join_predictions, match_targets
@@ -263,7 +263,7 @@ class Run:
 
     def sort_by_length(self, rows: Indices) -> Indices:
         """Sort rows by length, so that a batch has rows of similar length."""
-        return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
+        return sort_by_length(rows, self.rows.lengths)
 
     def predict(self, rows: Indices, batch: int = 128, branch: Branch | None = None) -> Predictions:
         """Return the averaged weights' outputs for rows, sorted by length, their targets, and a branch's numbers."""

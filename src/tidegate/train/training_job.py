@@ -118,11 +118,10 @@ class TrainingJob:
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            problem, tensors = self.problem, run.tensors()
-            if branch:  # which may be worth nothing yet, and is in the way of no file without it
-                most = {name: {**done.calibration.get(name, {}), "branch": 1.0} for name in predictions.branch}
-                problem, tensors = problem.join_branch(branch, most, tensors)
-            draft = self.draft(tensors, done.calibration, self.provenance(done, figures), problem)
+            most = {**done.calibration}  # the branch may be worth nothing yet, and is in the way of no file without it
+            most |= {name: {**most.get(name, {}), "branch": 1.0} for name in predictions.branch}
+            problem, tensors = self.problem.complete(branch, predictions, most, run.tensors())
+            draft = self.draft(tensors, done.calibration, self.provenance(done, figures, problem), problem)
             model_bytes = attach(draft).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
         atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
@@ -136,10 +135,8 @@ class TrainingJob:
             if "factor" in of:
                 entry, node = problem.node_outputs()[name], problem.output_nodes()[name]
                 run.network.scale_scores(of["factor"], entry.get("part"), node)
-        tensors = run.tensors()
-        if branch:
-            problem, tensors = problem.join_branch(branch, run.calibration, tensors)
-        return attach(self.draft(tensors, run.calibration, self.provenance(run, final), problem))
+        problem, tensors = problem.complete(branch, predictions, run.calibration, run.tensors())
+        return attach(self.draft(tensors, run.calibration, self.provenance(run, final, problem), problem))
 
     def draft(
         self,
@@ -183,7 +180,8 @@ class TrainingJob:
                 names[key] = decode_name(os.path.basename(path))
         return asdict(replace(self.options, **names))
 
-    def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
+    def provenance(self, run: Run, final: dict[str, float], problem: Problem) -> dict[str, Any]:
+        """Describe how a model came about. final: figures of its held-out rows. problem: that of the finished model."""
         on = f"held-out rows, which selected the weights{' and their calibration' * bool(run.calibration)}"
         on += "; the last epochs trained on them too" * bool(run.config.refit_epochs)
         return {
@@ -201,5 +199,5 @@ class TrainingJob:
             "versions": versions(),
             **({"notes": [note for _, note in self.notes]} if self.notes else {}),
             **self.chosen,
-            **self.problem.provenance,
+            **problem.provenance,
         }

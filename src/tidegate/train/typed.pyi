@@ -70,6 +70,39 @@ class ClassifyOptions(TypedDict, total=False):
     prefix: float | None
     class_weights: str
 
+class DetectOptions(TypedDict, total=False):
+    values: str | None
+    time: str | None
+    id: str | None
+    layout: str | None
+    calendar: str
+    missing: str
+    preset: str
+    cell: str
+    dialect: str
+    project: int | None
+    depth: int | None
+    layer: str | None
+    epochs: int | None
+    batch: int | None
+    rate: float | None
+    decay: float
+    average: float
+    refit_rate: float
+    patience: int | None
+    from_model: str | None
+    seed: int
+    label: str | None
+    alarms_per_day: float | None
+    alarms_per_1000: float | None
+    warmup: int | None
+    mean_over: int
+    recent_over: int
+    drift_over: int
+    hidden: int | None
+    hold_out: float | None
+    refit_epochs: int
+
 class EncodeOptions(TypedDict, total=False):
     text: str
     label: str | None
@@ -235,6 +268,24 @@ def fit(
     say: Callable[[str], None] | None = None,
     threads: int | None = None,
     **values: Unpack[ClassifyOptions],
+) -> Model: ...
+@overload
+def fit(
+    task: Literal["detect"],
+    data: Any,
+    options: None = None,
+    out: str | os.PathLike[str] = "",
+    *,
+    valid: Any = None,
+    folds: int | None = None,
+    search: int | None = None,
+    resume: bool = False,
+    restart: bool = False,
+    force: bool = False,
+    progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    threads: int | None = None,
+    **values: Unpack[DetectOptions],
 ) -> Model: ...
 @overload
 def fit(

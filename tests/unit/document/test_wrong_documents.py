@@ -69,7 +69,7 @@ WRONG = [
     (put(*NODES, 2, "kind", "norm"), "layers[2]: unknown key 'kind'"),
     (put("outputs", {}), "outputs: has 0 entries; expected 1 to 64"),
     (put(*LABEL, None), "outputs.label: is None; expected an object"),
-    (put(*LABEL, "kind", "tale"), "outputs.label.kind: is 'tale'; expected one of events, forecast, labels"),
+    (put(*LABEL, "kind", "tale"), "outputs.label.kind: is 'tale'; expected one of alarm, events, forecast, labels"),
     (put(*LABEL, "from", "layers.7"), "outputs.label.from: is 'layers.7'; expected one of 'layers.0' to 'layers.6'"),
     (put(*LABEL, "at", "step"), "outputs.label.at: is 'step'; expected 'end'"),
     (put(*LABEL, "scores", "odds"), "outputs.label.scores: is 'odds'; expected one of given, logits"),

@@ -40,6 +40,9 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "lags": ({"size": 6, "parts": 2, "columns": 2, "steps": 3}, 6, 12),
     "grouped": ({"inputs": 6, "groups": 2, "size": 5, "times": 3}, 6, 30),
     "given": ({"inputs": 4, "size": 3, "initial": [[0.5, -1.0, 2.0]]}, 4, 7),
+    "surprise": ({"size": 8, "columns": 2, "most": 100.0}, 8, 4),
+    "recent_scale": ({"size": 4, "share": 0.25, "trusted": 5.0, "most": 10.0, "wait": 3}, 4, 4),
+    "mean_square": ({"size": 4, "share": 0.25, "wait": 3}, 4, 5),
     "cross_attend": ({"inputs": 4, "size": 6, "heads": 2, "most": 3, "initial": [[0.25] * 12, [1.5] * 12]}, 4, 6),
 }
 

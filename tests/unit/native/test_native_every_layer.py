@@ -80,6 +80,18 @@ BUILDS: dict[str, Build] = {
         builder.add("grouped", groups=1, size=size, times=2),
         builder.add("grouped", groups=2, size=size, times=1, add=3),
     ],
+    "surprise": lambda builder, size: [
+        builder.add("surprise", columns=size, most=2.0, sources=(0, 0, 0)),
+        builder.add("surprise", columns=size, most=100.0, sources=(1, 0), add=1),
+    ],
+    "recent_scale": lambda builder, size: [
+        builder.add("recent_scale", share=0.25, trusted=1.5, most=3.0, wait=0),
+        builder.add("recent_scale", share=0.5, trusted=0.5, most=0.75, wait=2, add=0),
+    ],
+    "mean_square": lambda builder, size: [
+        builder.add("mean_square", share=0.25, wait=0),
+        builder.add("mean_square", share=1.0, wait=2),
+    ],
     "join": lambda builder, size: [
         builder.add("join"),
         builder.add("join", sources=(1, 0)),

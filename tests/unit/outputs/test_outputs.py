@@ -24,6 +24,7 @@ from tidegate.outputs.tags import Tags
 NODE = {"from": "layers.4"}
 LABELS = {**NODE, "at": "end", "labels": ["a", "b"], "scores": "given", "calibration": None}
 ENTRIES: dict[str, dict[str, Any]] = {
+    "alarm": {"kind": "alarm", **NODE, "at": "step", "columns": ["load"]},
     "events": {"kind": "events", **NODE, "at": "step", "labels": ["a", "b"], "scores": "given"},
     "labels": {"kind": "labels", **LABELS},
     "multilabel": {"kind": "multilabel", **LABELS, "threshold": 0.3},
@@ -264,7 +265,7 @@ def test_several_answers_are_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("labels", {"kind": "tale"}, "outputs.y.kind: is 'tale'; expected one of events, forecast, labels"),
+        ("labels", {"kind": "tale"}, "outputs.y.kind: is 'tale'; expected one of alarm, events, forecast, labels"),
         ("labels", {"at": "step"}, "outputs.y.at: is 'step'; expected 'end'"),
         ("labels", {"labels": ["a"]}, "outputs.y.labels: there are 1; the output has 2 numbers"),
         ("labels", {"scores": "none"}, "outputs.y.scores: is 'none'; expected one of"),
@@ -294,6 +295,9 @@ def test_several_answers_are_a_mapping() -> None:
             {"reject": {"score": "entropy", "threshold": -0.5}},
             "outputs.y.reject.threshold: is -0.5",
         ),
+        ("alarm", {"columns": []}, "outputs.y.columns"),
+        ("alarm", {"columns": ["a", "b"]}, "outputs.y.columns"),
+        ("alarm", {"part": [0, 1]}, "outputs.y: an alarm has a score and the parts of it; its node gives 1 number"),
         ("tags", {"labels": ["O", "O"]}, "outputs.y.labels: 'O' appears twice"),
         ("values", {"labels": [""]}, "outputs.y.labels: is"),
         ("forecast", {"of": "z"}, "outputs.y.of: is 'z'; expected the name of an input of kind 'series'"),

@@ -32,7 +32,7 @@ def other_value(field: Field[Any]) -> Any:
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_only_a_default_of_none_leaves_the_choice_to_presets(task: str) -> None:
-    assert {f.name for f in declared(task)} >= {"hidden", "depth", "drop_pool"}
+    assert {f.name for f in declared(task)} >= {"hidden", "depth", "rate"}
     for field in declared(task):
         assert field.default is None, field.name
         assert set(field.metadata["presets"]) <= set(PRESETS), field.name

@@ -14,7 +14,7 @@ from ...errors import ModelFileError, error_context
 from ...layers import Layer, output_delays, output_widths, reads_of, sources_of, state_names
 from ...model import Model
 from .layer_code import LayerCode, LayerContext
-from .literals import format_comment
+from .literals import format_comment, format_float
 from .operations import generate, is_lookup
 from .places import Buffers
 
@@ -95,9 +95,10 @@ def generate_init(model: Model) -> LayerCode:
     code = LayerCode()
     for k, array in enumerate(model.state_schema[1:]):
         at, size, fill = (array["offset"] - 8) // 4, math.prod(array["shape"]), array["fill"]
-        if fill == "-inf":
-            code.body.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
-        elif isinstance(fill, list):
+        if not isinstance(fill, list) and fill:
+            first = "-INFINITY" if fill == "-inf" else format_float(fill)
+            code.body.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = {first};")
+        elif fill:
             code.tables[f"first_{k}"] = np.array(fill, np.float32)
             code.functions.add("copy")
             code.body.append(f"copy({size}, first_{k}, state->data + {at}); /* {format_comment(array['name'])} */")

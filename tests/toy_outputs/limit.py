@@ -45,7 +45,7 @@ class Alarm(Answer):
 
 
 class AlarmOutput(Output):
-    kind = "alarm"
+    kind = "limit"
 
     def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:
         super().__init__(name, entry, width)
