@@ -179,6 +179,14 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("grouped", {"groups": 4}, 6, "groups is 4; expected a divisor of inputs, which is 6"),
         ("grouped", {"size": 1 << 19}, 6, "groups 2 of size 524288, each 3 times, are over 1048576 numbers"),
         ("join", {"size": 5}, 4, "size is 5; the input is 4 wide"),
+        ("surprise", {"columns": 3}, 8, "columns is 3; expected a third or a quarter of size, which is 8"),
+        ("surprise", {"most": 0.5}, 8, "most is 0.5; expected a number such as 100.0, from 1 to 1000000"),
+        ("surprise", {}, None, "an embed layer must come first"),
+        ("recent_scale", {"share": 1}, 4, "share is 1; expected a number with a point, from 1e-06 to 1"),
+        ("recent_scale", {"trusted": -1.0}, 4, "trusted is -1.0; expected a number with a point, from 0 to 1e+06"),
+        ("recent_scale", {"wait": -1}, 4, "wait is -1; expected an integer of 0 to 1048576"),
+        ("mean_square", {"share": 0.0}, 4, "share is 0.0; expected a number such as 0.1, from 0.000001 to 1"),
+        ("mean_square", {"wait": 0.5}, 4, "wait is 0.5; expected an integer of 0 to 1048576"),
     ],
 )
 def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:

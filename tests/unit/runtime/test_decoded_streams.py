@@ -218,7 +218,10 @@ def change(document: dict[str, Any], *path: Any) -> None:
 BEAM = {"begin": 0, "end": 1, "width": 2, "most": 9, "length_penalty": 0.0}
 PLACE, FOUND = ("decoders", "path"), ("outputs", "found")
 WRONG: list[tuple[tuple[Any, ...], str]] = [
-    ((*PLACE, "kind", "astar"), "decoders.path.kind: is 'astar'; expected one of beam, bio, majority, "),
+    (
+        (*PLACE, "kind", "astar"),
+        "decoders.path.kind: is 'astar'; expected one of adaptive_threshold, beam, bio, majority, ",
+    ),
     ((*PLACE, "drives", "layers"), "decoders.path.drives: a decoder of kind viterbi drives no graph; remove it"),
     (
         (*PLACE, {"kind": "beam", "reads": "layers.2", "options": BEAM}),
