@@ -22,7 +22,15 @@ from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
 from ._intervals import Units, number_units
 from ._labels import Targets
-from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
+from ._sequences import (
+    Sequences,
+    find_changes,
+    make_augmentation,
+    make_rows,
+    make_transform,
+    row_lengths,
+    window_ends,
+)
 from .base import Indices, Question
 
 KIND = NOUN = "series"
@@ -216,7 +224,7 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
         }
     return Prepared(
         options,
-        Sequences(steps, OUTPUT, y[series], make_augmentation(options, mean, deviation, len(source.columns))),
+        Sequences(steps, OUTPUT, y[series], make_augmentation(options, mean, deviation, find_changes(source))),
         part,
         train_rows,
         valid_rows,

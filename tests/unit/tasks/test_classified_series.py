@@ -33,10 +33,10 @@ def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_r
     assert (make_problem(33, conv=0, hidden=8).options.conv, make_problem(32, conv=2).options.conv) == (0, 2)
 
 
-def test_small_files_take_400_steps() -> None:
+def test_small_files_take_1200_steps() -> None:
     options = make_problem(4, rows=200).options
     assert options.batch == 16
-    assert options.epochs == -(-400 // -(-180 // options.batch))
+    assert options.epochs == -(-1200 // -(-180 // options.batch))
     assert make_problem(4, rows=200, epochs=3).options.epochs == 3
 
 
@@ -44,7 +44,7 @@ def test_windows_not_series_decide_how_long_is_learnt() -> None:
     found = make_problem(1000, rows=10, window=20)
     assert len(found.train_rows) + len(found.valid_rows) == 10 * 99
     assert found.options.batch == 32
-    assert found.options.epochs == 400 // 28 + 1  # 28 batches are 90 of 100 windows
+    assert found.options.epochs == 1200 // 28 + 1  # 28 batches are 90 of 100 windows
     assert found.options.conv == 0
     assert {i // 99 for i in found.train_rows}.isdisjoint(i // 99 for i in found.valid_rows)  # no series on both sides
 
@@ -164,6 +164,25 @@ def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
     assert found.features == 2
     rows = pad_batch(found.rows, np.arange(20), np.random.default_rng(0))[0]
     assert set(np.unique(rows[..., 1])) == {0.0, 1.0}
+
+
+def test_a_column_that_is_one_number_a_series_is_not_varied() -> None:
+    """An offset would make it that of another series: the time since the last heartbeat says which kind a beat is."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(20, 5, 1)), np.repeat(rng.normal(size=(20, 1, 1)), 5, 1)], axis=2)
+    x[:10, 0, 1] = np.nan  # a missing number is no change
+    source = from_arrays(x, labels=["a", "b"] * 10)
+    found = classify.prepare(source, None, classify.Options(missing="mask")).rows
+    plain, varied = pad_batch(found, np.arange(20)), pad_batch(found, np.arange(20), np.random.default_rng(0))
+    assert np.array_equal(varied[0][..., 1], plain[0][..., 1])
+    assert (varied[0][..., 0] != plain[0][..., 0]).all()
+
+
+def test_columns_of_series_of_one_step_are_varied() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 1, 2))
+    found = classify.prepare(from_arrays(x, labels=["a", "b"] * 10), None, classify.Options()).rows
+    plain, varied = pad_batch(found, np.arange(20)), pad_batch(found, np.arange(20), np.random.default_rng(0))
+    assert (varied[0] != plain[0]).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 8}, {"missing": "mask"}], ids=str)
