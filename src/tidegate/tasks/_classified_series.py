@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,8 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
     options = options.without_ngrams("series")
     options = replace(options, input=KIND, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
     lengths = row_lengths(source, options.window)
-    options = _sizing.resolve_classifier(options, _sizing.resolve_for_series, lengths, len(labels))
+    resolve = partial(_sizing.resolve_for_series, rare=_sizing.has_rare_label(y, len(labels)))
+    options = _sizing.resolve_classifier(options, resolve, lengths, len(labels))
     statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
     if valid is not None:
         valid = _series.read_collection(valid, options, options.label, source.columns)

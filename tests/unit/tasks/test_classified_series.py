@@ -33,18 +33,29 @@ def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_r
     assert (make_problem(33, conv=0, hidden=8).options.conv, make_problem(32, conv=2).options.conv) == (0, 2)
 
 
-def test_small_files_take_1200_steps() -> None:
+def test_small_files_take_400_steps() -> None:
     options = make_problem(4, rows=200).options
     assert options.batch == 16
-    assert options.epochs == -(-1200 // -(-180 // options.batch))
+    assert options.epochs == -(-400 // -(-180 // options.batch))
     assert make_problem(4, rows=200, epochs=3).options.epochs == 3
+
+
+@pytest.mark.parametrize(("rare", "steps"), [(24, 1200), (26, 400)])
+@pytest.mark.parametrize("separator", [None, ";"])
+def test_small_files_take_more_steps_where_a_label_is_rare(rare: int, steps: int, separator: str | None) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 4, 1))
+    labels = ["a"] * (200 - rare) + ["b"] * rare  # a quarter of an even share is 25 rows
+    options = classify.Options(label_separator=separator)
+    options = classify.prepare(from_arrays(x, labels=labels), None, options).options
+    assert options.epochs == -(-steps // -(-180 // options.batch))
+    assert classify.prepare(from_arrays(x, labels=labels), None, replace(options, epochs=3)).options.epochs == 3
 
 
 def test_windows_not_series_decide_how_long_is_learnt() -> None:
     found = make_problem(1000, rows=10, window=20)
     assert len(found.train_rows) + len(found.valid_rows) == 10 * 99
     assert found.options.batch == 32
-    assert found.options.epochs == 1200 // 28 + 1  # 28 batches are 90 of 100 windows
+    assert found.options.epochs == 400 // 28 + 1  # 28 batches are 90 of 100 windows
     assert found.options.conv == 0
     assert {i // 99 for i in found.train_rows}.isdisjoint(i // 99 for i in found.valid_rows)  # no series on both sides
 
