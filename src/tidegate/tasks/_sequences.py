@@ -82,7 +82,7 @@ def find_changes(source: Collection) -> npt.NDArray[np.bool_]:
     [True, False]
     """
     steps, lengths = stack_steps(source.series), [len(series) for series in source.series]
-    starts = np.cumsum(lengths) - lengths
+    starts: Indices = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
     least = np.minimum.reduceat(np.where(np.isfinite(steps), steps, np.inf), starts, axis=0)
     most = np.maximum.reduceat(np.where(np.isfinite(steps), steps, -np.inf), starts, axis=0)
     changes = (most > least).any(0)
