@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ from ._classes import OUTPUT, Prepared
 from ._holdout import hold_out
 from ._intervals import Units, number_units
 from ._labels import Targets
-from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
+from ._sequences import (
+    Sequences,
+    find_changes,
+    make_augmentation,
+    make_rows,
+    make_transform,
+    row_lengths,
+    window_ends,
+)
 from .base import Indices, Question
 
 KIND = NOUN = "series"
@@ -187,7 +196,8 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
     options = options.without_ngrams("series")
     options = replace(options, input=KIND, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
     lengths = row_lengths(source, options.window)
-    options = _sizing.resolve_classifier(options, _sizing.resolve_for_series, lengths, len(labels))
+    resolve = partial(_sizing.resolve_for_series, rare=_sizing.has_rare_label(y, len(labels)))
+    options = _sizing.resolve_classifier(options, resolve, lengths, len(labels))
     statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
     if valid is not None:
         valid = _series.read_collection(valid, options, options.label, source.columns)
@@ -216,7 +226,7 @@ def prepare(options: Any, source: Collection, valid: Collection | None, y: Targe
         }
     return Prepared(
         options,
-        Sequences(steps, OUTPUT, y[series], make_augmentation(options, mean, deviation, len(source.columns))),
+        Sequences(steps, OUTPUT, y[series], make_augmentation(options, mean, deviation, find_changes(source))),
         part,
         train_rows,
         valid_rows,

@@ -71,9 +71,32 @@ class Augmentation:
         return x + noise * self.deviation * np.float32(self.noise)
 
 
-def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int) -> Augmentation:
-    """Make the augmentation of the columns; the flags of missing numbers and the calendar stay as they are."""
-    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
+def find_changes(source: Collection) -> npt.NDArray[np.bool_]:
+    """Find the columns that change within any series, bool [columns]; missing numbers do not count.
+
+    Where none does, as in series of one step, columns can only differ between series: then all are found.
+
+    >>> from tidegate.data.series_arrays import from_arrays
+    >>> x = np.array([[[1.0, 5.0], [2.0, 5.0]], [[3.0, 6.0], [4.0, 6.0]]])  # the second column is one number a series
+    >>> find_changes(from_arrays(x)).tolist()
+    [True, False]
+    """
+    steps, lengths = stack_steps(source.series), [len(series) for series in source.series]
+    starts: Indices = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+    least = np.minimum.reduceat(np.where(np.isfinite(steps), steps, np.inf), starts, axis=0)
+    most = np.maximum.reduceat(np.where(np.isfinite(steps), steps, -np.inf), starts, axis=0)
+    changes = (most > least).any(0)
+    return np.asarray(changes if changes.any() else ~changes)
+
+
+def make_augmentation(options: Any, mean: Array, deviation: Array, changes: npt.NDArray[np.bool_]) -> Augmentation:
+    """Make the augmentation of the columns that change within series, bool [columns].
+
+    A column that does not is a property of the whole series, such as the time since the last heartbeat: an offset would
+    make it that of another series. The flags of missing numbers and the calendar stay as they are too.
+    """
+    varied = np.zeros(len(deviation), np.float32)
+    varied[: len(changes)] = np.where(changes, deviation[: len(changes)], 0)
     return Augmentation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 

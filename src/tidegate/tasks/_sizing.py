@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
 def default_hold_out(rows: int) -> float:
@@ -76,16 +77,32 @@ def resolve_for_conversations(options: Any, lengths: list[int], classes: int, co
     return replace(texts, batch=batch, epochs=epochs, hidden=options.hidden or 128)
 
 
-def resolve_for_series(options: Any, lengths: list[int], classes: int) -> Any:
+def resolve_for_series(options: Any, lengths: list[int], classes: int, rare: bool = False) -> Any:
     """Decide batch, epochs, width and convolution for series.
 
-    Long series are read by a convolution first and afford less width. Small files get at least 400 training steps.
+    Long series are read by a convolution first and afford less width. Small files get at least 400 training steps, and
+    1,200 where a label is rare: after 400, those of heartbeats were never predicted yet.
+
+    rare: whether a label is, see `has_rare_label`.
     """
     rows, short = len(lengths), sum(lengths) <= 32 * len(lengths)
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 32)), 16, 64))
-    epochs = options.epochs or max(8, math.ceil(400 / steps_per_epoch(options, rows, batch)))
+    least = math.ceil((1200 if rare else 400) / steps_per_epoch(options, rows, batch))
     conv = (0 if short else 5) if options.conv is None else options.conv
-    return replace(options, batch=batch, epochs=epochs, hidden=options.hidden or (128 if short else 64), conv=conv)
+    hidden = options.hidden or (128 if short else 64)
+    return replace(options, batch=batch, epochs=options.epochs or max(8, least), hidden=hidden, conv=conv)
+
+
+def has_rare_label(y: npt.NDArray[Any], labels: int) -> bool:
+    """Check whether a label has less than a quarter of the rows that it would have if all had as many.
+
+    y: targets of one label a row, int64 [n] (negative: none), or of any number, [n, labels] of 0 and 1.
+
+    >>> has_rare_label(np.array([0, 0, 0, 1, 1]), 2), has_rare_label(np.array([0] * 9 + [1]), 2)
+    (False, True)
+    """
+    counts = np.bincount(y[y >= 0], minlength=labels) if y.ndim == 1 else y.sum(0)
+    return bool(4 * labels * counts.min() < counts.sum())
 
 
 def choose_batch_and_epochs(options: Any, cuts: list[int], segment: int) -> tuple[int, int]:

@@ -40,6 +40,17 @@ def test_small_files_take_400_steps() -> None:
     assert make_problem(4, rows=200, epochs=3).options.epochs == 3
 
 
+@pytest.mark.parametrize(("rare", "steps"), [(24, 1200), (26, 400)])
+@pytest.mark.parametrize("separator", [None, ";"])
+def test_small_files_take_more_steps_where_a_label_is_rare(rare: int, steps: int, separator: str | None) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 4, 1))
+    labels = ["a"] * (200 - rare) + ["b"] * rare  # a quarter of an even share is 25 rows
+    options = classify.Options(label_separator=separator)
+    options = classify.prepare(from_arrays(x, labels=labels), None, options).options
+    assert options.epochs == -(-steps // -(-180 // options.batch))
+    assert classify.prepare(from_arrays(x, labels=labels), None, replace(options, epochs=3)).options.epochs == 3
+
+
 def test_windows_not_series_decide_how_long_is_learnt() -> None:
     found = make_problem(1000, rows=10, window=20)
     assert len(found.train_rows) + len(found.valid_rows) == 10 * 99
@@ -164,6 +175,25 @@ def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
     assert found.features == 2
     rows = pad_batch(found.rows, np.arange(20), np.random.default_rng(0))[0]
     assert set(np.unique(rows[..., 1])) == {0.0, 1.0}
+
+
+def test_a_column_that_is_one_number_a_series_is_not_varied() -> None:
+    """An offset would make it that of another series: the time since the last heartbeat says which kind a beat is."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(20, 5, 1)), np.repeat(rng.normal(size=(20, 1, 1)), 5, 1)], axis=2)
+    x[:10, 0, 1] = np.nan  # a missing number is no change
+    source = from_arrays(x, labels=["a", "b"] * 10)
+    found = classify.prepare(source, None, classify.Options(missing="mask")).rows
+    plain, varied = pad_batch(found, np.arange(20)), pad_batch(found, np.arange(20), np.random.default_rng(0))
+    assert np.array_equal(varied[0][..., 1], plain[0][..., 1])
+    assert (varied[0][..., 0] != plain[0][..., 0]).all()
+
+
+def test_columns_of_series_of_one_step_are_varied() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 1, 2))
+    found = classify.prepare(from_arrays(x, labels=["a", "b"] * 10), None, classify.Options()).rows
+    plain, varied = pad_batch(found, np.arange(20)), pad_batch(found, np.arange(20), np.random.default_rng(0))
+    assert (varied[0] != plain[0]).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 8}, {"missing": "mask"}], ids=str)
