@@ -290,9 +290,12 @@ def test_what_another_model_decides_is_not_searched() -> None:
 def test_every_task_can_be_searched_in_folds(task: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "data.csv"
-    if task == "forecast":
-        path.write_text("load\n" + "".join(f"{v:.3f}\n" for v in np.sin(np.arange(400) / 3) + rng.normal(size=400) / 9))
-        options: dict[str, Any] = {"horizon": 3, "lookback": 12, "windows_per_epoch": 64}
+    options: dict[str, Any]
+    if task in ("forecast", "detect"):
+        n = 400 if task == "forecast" else 1200  # a threshold takes more
+        path.write_text("load\n" + "".join(f"{v:.3f}\n" for v in np.sin(np.arange(n) / 3) + rng.normal(size=n) / 9))
+        options = {"horizon": 3, "lookback": 12, "windows_per_epoch": 64}
+        options = options if task == "forecast" else {"warmup": 4, "alarms_per_1000": 100.0}
     else:
         rows = [" ".join(rng.choice([*"abcdefgh"], 6)) for _ in range(104)]
         path.write_text(
