@@ -62,7 +62,8 @@ def sum_bags(layer: Bag, t: Tensors, x: Tensor, how: Run) -> Tensor:
     """
     if not how.native:
         return run_equation(layer, t, x, how)
-    bags, place = unique_rows(x[:, (x >= 0).any(0)])  # most columns are for longer bags than there are
+    used = (x >= 0).any(0)  # most columns are for longer bags than there are
+    bags, place = unique_rows(x[:, used] if used.any() else x)
     known = bags >= 0
     starts = known.sum(1).cumsum(0) - known.sum(1)
     sums = torch.nn.functional.embedding_bag(bags[known], t["weight"], starts, mode="sum", sparse=how.noise is not None)

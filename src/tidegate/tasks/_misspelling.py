@@ -60,7 +60,7 @@ def change_letter(word: str, letters: list[str], source: random.Random) -> str:
     """Return a word of two letters or more with one of four typing errors.
 
     >>> change_letter("message", ["a"], random.Random(2))
-    'mesage'
+    'messaga'
     """
     i, kind = source.randrange(len(word)), source.randrange(4)
     k = min(i, len(word) - 2)

@@ -78,7 +78,7 @@ def find_space(options: Any, kinds: Collection[str], fixed: Collection[str]) -> 
 
     >>> from tidegate.tasks.classify import Options
     >>> sorted(find_space(Options(hidden=64), ["series"], ["rate", "decay"]))
-    ['depth', 'drop_pool', 'hidden', 'noise', 'shift']
+    ['hidden', 'noise', 'shift']
     """
     space: Space = {}
     for field in dataclasses.fields(options):

@@ -28,7 +28,7 @@ def make_problem(texts: list[str], labels: list[str], **values: Any) -> Problem:
 
 def test_tasks_are_found_by_listing() -> None:
     assert {"classify", "forecast"} <= set(tasks.names())
-    with pytest.raises(OptionError, match="unknown task 'clasify'; choose one of classify, encode, forecast"):
+    with pytest.raises(OptionError, match="unknown task 'clasify'; choose one of classify, detect, encode, forecast"):
         tasks.load("clasify")
 
 
