@@ -11,7 +11,7 @@ from ..errors import OptionError
 from ..layers.pool import OVER
 from . import _classified_conversations, _classified_series, _classified_texts, _messages, _series
 from ._conversations import ConversationOptions
-from ._graph_builder import RecurrenceOptions, TrainingOptions, declare_depth
+from ._graph_builder import DropoutOptions, RecurrenceOptions, TrainingOptions, declare_depth
 from ._holdout import HoldOutOptions
 from ._linear_text import NGramOptions
 from ._options import check_options, option
@@ -26,6 +26,7 @@ class Options(
     ScopeOptions,
     HoldOutOptions,
     TrainingOptions,
+    DropoutOptions,
     RecurrenceOptions,
     _series.SeriesOptions,
     ConversationOptions,
@@ -117,22 +118,6 @@ class Options(
         "scale each series and column in training by a random factor about 1 with this standard deviation",
         least=0.0,
         most=10.0,
-    )
-    drop_embed: float | None = option(
-        None,
-        "dropout after the embedding",
-        least=0.0,
-        most=0.95,
-        search=Numbers(0.1, 0.7, reads="text"),
-        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
-    )
-    drop_pool: float | None = option(
-        None,
-        "dropout before the last layer",
-        least=0.0,
-        most=0.95,
-        search=Numbers(0.1, 0.7),
-        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
     )
     prefix: float | None = option(
         None,

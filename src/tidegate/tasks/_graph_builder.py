@@ -110,6 +110,28 @@ class RecurrenceOptions:
 
 
 @dataclass(frozen=True)
+class DropoutOptions:
+    """Options of the dropout of a network that reads texts, and ends with pools and a last layer."""
+
+    drop_embed: float | None = option(
+        None,
+        "dropout after the embedding",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7, reads="text"),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
+    drop_pool: float | None = option(
+        None,
+        "dropout before the last layer",
+        least=0.0,
+        most=0.95,
+        search=Numbers(0.1, 0.7),
+        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
+    )
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """Options of the training of any task."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..features.text import Tokenizer
 from ..features.word_features import NAMES
 from . import _crf, _messages, _sizing
-from ._graph_builder import RecurrenceOptions, TrainingOptions
+from ._graph_builder import DropoutOptions, RecurrenceOptions, TrainingOptions
 from ._holdout import HoldOutOptions
 from ._options import check_options, option
 from ._search_space import Multiples, Numbers
@@ -22,7 +22,7 @@ CRF: Final = "crf"
 
 
 @dataclass(frozen=True)
-class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.TextOptions):
+class Options(HoldOutOptions, TrainingOptions, DropoutOptions, RecurrenceOptions, _messages.TextOptions):
     """The options of a tagger. None: the default depends on the data; what is decided is recorded."""
 
     text: ClassVar[str] = TAGS  # type: ignore[misc]  # not options of a tagger, whose words are given
@@ -93,22 +93,6 @@ class Options(HoldOutOptions, TrainingOptions, RecurrenceOptions, _messages.Text
     )
     smoothing: float = option(0.1, "label smoothing, not of tags", least=0.0, most=0.9)
     label_weight: float = option(1.0, "weight of the loss of labels; that of tags has 1", least=0.0, most=100.0)
-    drop_embed: float | None = option(
-        None,
-        "dropout after the embedding",
-        least=0.0,
-        most=0.95,
-        search=Numbers(0.1, 0.7, reads="text"),
-        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
-    )
-    drop_pool: float | None = option(
-        None,
-        "dropout before the last layer",
-        least=0.0,
-        most=0.95,
-        search=Numbers(0.1, 0.7),
-        presets={"tiny": 0.2, "small": 0.5, "base": 0.5},
-    )
     prefix: float = option(
         0.3, "weight of the loss of the label after a random prefix of each row", least=0.0, most=10.0
     )

@@ -40,6 +40,8 @@ class ClassifyOptions(TypedDict, total=False):
     project: int | None
     depth: int | None
     layer: str | None
+    drop_embed: float | None
+    drop_pool: float | None
     epochs: int | None
     batch: int | None
     rate: float | None
@@ -65,8 +67,6 @@ class ClassifyOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float | None
-    drop_pool: float | None
     prefix: float | None
     class_weights: str
 
@@ -134,6 +134,8 @@ class EncodeOptions(TypedDict, total=False):
     project: int | None
     depth: int | None
     layer: str | None
+    drop_embed: float | None
+    drop_pool: float | None
     epochs: int | None
     batch: int | None
     rate: float | None
@@ -159,8 +161,6 @@ class EncodeOptions(TypedDict, total=False):
     noise: float
     shift: float
     gain: float
-    drop_embed: float | None
-    drop_pool: float | None
     prefix: float | None
     class_weights: str
     pairs: str | None
@@ -225,6 +225,8 @@ class TagOptions(TypedDict, total=False):
     project: int | None
     depth: int | None
     layer: str | None
+    drop_embed: float | None
+    drop_pool: float | None
     epochs: int | None
     batch: int | None
     rate: float | None
@@ -247,8 +249,6 @@ class TagOptions(TypedDict, total=False):
     embed: int | None
     smoothing: float
     label_weight: float
-    drop_embed: float | None
-    drop_pool: float | None
     prefix: float
 
 @overload
