@@ -61,6 +61,25 @@ def choose_threshold(scores: Sequence[Floats], rate: float) -> Threshold:
     return Threshold(on, tail.level, tail, runs)
 
 
+def choose_larger(held_out: Sequence[Floats], trained: Sequence[Floats], rate: float) -> Threshold:
+    """Choose the threshold by held-out steps, or that by the steps of training where it is larger.
+
+    A detector errs no more on steps that it has learnt from than on new ones, so a threshold that these exceed too
+    often is too low: the held-out steps are few, or quieter than the others. Too few steps of training choose nothing.
+
+    Args and Raises: see `choose_threshold`.
+
+    >>> rng = np.random.default_rng(0)
+    >>> quiet, usual = rng.exponential(size=1000), rng.exponential(2.0, size=4000)
+    >>> choose_larger([quiet], [usual], 1e-3) == choose_threshold([usual], 1e-3)
+    True
+    """
+    found = choose_threshold(held_out, rate)
+    if sum(map(len, trained)) < count_scores(rate):
+        return found
+    return max(found, choose_threshold(trained, rate), key=lambda one: one.on)
+
+
 def count_scores(rate: float) -> int:
     """Return how many scores of normal steps a threshold for so many alarms a step needs.
 

@@ -16,7 +16,7 @@ from ..document import scoring
 from ..errors import DataError
 from ..features.series import SeriesTransform
 from ._alarm_score import average, hold_alarms
-from ._alarm_threshold import choose_threshold
+from ._alarm_threshold import choose_larger
 from ._detect_baselines import (
     T2,
     Autoregression,
@@ -93,13 +93,15 @@ def fit_forest(parts: Sequence[Floats], held_out: Sequence[tuple[Floats, int]], 
 def choose_alarms(
     baseline: Baseline | Forest, held_out: Sequence[tuple[Floats, int]], rate: float, share: float
 ) -> Rival:
-    """Choose the threshold of a fitted detector by held-out steps. Raises DataError."""
-    scores, left = [], MOST_STEPS
+    """Choose the threshold of a fitted detector as that of a model, by `choose_larger`. Raises DataError."""
+    scores, trained, left = list[Floats](), list[Floats](), MOST_STEPS
     for values, cut in held_out:
-        one = smooth(baseline.score(values[: cut + max(0, left)]), share)[cut:]
-        scores.append(one[~np.isnan(one)])
-        left -= len(one)
-    threshold = choose_threshold([one for one in scores if len(one)] or [np.zeros(0)], rate)
+        one = smooth(baseline.score(values[: cut + max(0, left)]), share)
+        for part, into in ((one[cut:], scores), (one[:cut], trained)):
+            if len(known := part[~np.isnan(part)]):
+                into.append(known)
+        left -= len(one) - cut
+    threshold = choose_larger(scores or [np.zeros(0)], trained, rate)
     return Rival(baseline, threshold.on, min(threshold.off, threshold.on))
 
 

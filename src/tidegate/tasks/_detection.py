@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from ..layers import Builder, Layer
 from ._alarm_metrics import find_runs
 from ._alarm_score import average, block_diagonal, compare_recent, hold_alarms, whiten
-from ._alarm_threshold import choose_threshold
+from ._alarm_threshold import choose_larger
 from ._quantiles import Quantiles
 from ._windows import OUTPUT, Segments
 from .base import Array, Branch, Calibration, Indices, Predictions, Problem, sort_by_length
@@ -44,17 +45,27 @@ class Detection(Quantiles):
         return None
 
     def complete(
-        self, branch: Branch | None, predictions: Predictions, calibration: Calibration, tensors: dict[str, Array]
+        self,
+        branch: Branch | None,
+        predict: Callable[[Indices], Predictions],
+        calibration: Calibration,
+        tensors: dict[str, Array],
     ) -> tuple[Problem, dict[str, Array]]:
-        """Put the score behind the network: surprise, whitened, its mean square, and a threshold by held-out steps."""
-        errors, spreads, values, sizes = self.held_out_errors(predictions)
+        """Put the score behind the network: surprise, whitened, its mean square, and a threshold by normal steps.
+
+        Held-out steps choose what errors are compared with. The threshold is the larger one of theirs and that of the
+        training steps: errors on these are no larger than on new ones, so one that they exceed too often is too low.
+        """
+        errors, spreads, values, sizes = self.forecast_errors(predict, self.valid_rows)
         usual = np.sqrt(np.nanmean(np.where(np.isnan(errors).all(0), 0.0, errors) ** 2, 0))
         least = np.maximum(LEAST_SHARE * usual, LEAST_SPREAD)
         surprise = clip(errors / np.maximum(spreads, least))
-        levels = clip(values)
         whitening = block_diagonal(whiten(surprise), self.level_whitening)
-        scores = self.score_steps(np.concatenate([surprise, levels], 1), whitening, sizes)
-        decoder, found = self.make_decoder(scores)
+        scores = self.score_steps(np.concatenate([surprise, clip(values)], 1), whitening, sizes)
+        errors, spreads, values, sizes = self.forecast_errors(predict, self.train_rows)
+        learnt = clip(errors / np.maximum(spreads, least))
+        trained = self.score_steps(np.concatenate([learnt, clip(values)], 1), whitening, sizes)
+        decoder, found = self.make_decoder(scores, trained)
         layers, own = self.score_layers(least, whitening, tensors)
         columns = self.inputs["x"]["columns"]
         output = {"kind": "alarm", "at": "step", "from": ALARMS, "columns": list(columns)}
@@ -72,14 +83,16 @@ class Detection(Quantiles):
 
     # ---- scores of held-out steps
 
-    def held_out_errors(self, predictions: Predictions) -> tuple[Floats, Floats, Floats, list[int]]:
-        """Return the errors of the held-out forecasts, their spreads, and the values that they are of [n, columns], NaN
+    def forecast_errors(
+        self, predict: Callable[[Indices], Predictions], which: Indices
+    ) -> tuple[Floats, Floats, Floats, list[int]]:
+        """Return the errors of the forecasts of rows, their spreads, and the values that they are of [n, columns], NaN
         for what is unknown, series after series in the order of their steps; and how many steps each series has.
         """
-        rows = self.rows
+        rows, predictions = self.rows, predict(which)
         assert isinstance(rows, Segments)
         places = []
-        for r in sort_by_length(self.valid_rows, rows.lengths):
+        for r in sort_by_length(which, rows.lengths):
             truth = rows.tracks[rows.series[r]].truth[rows.first[r] + 1 : rows.end[r] + 1]
             steps = rows.first[r] + np.flatnonzero(~np.isnan(truth).all(1))
             places.append(np.stack([np.full_like(steps, rows.series[r]), steps], 1))
@@ -102,9 +115,12 @@ class Detection(Quantiles):
             parts = [compare_recent(part, 1 / options.recent_over, TRUSTED, MOST_RECENT) for part in parts]
         return [average((part**2).mean(1), 1 / options.mean_over) for part in parts]
 
-    def make_decoder(self, scores: list[Floats]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the entry of the decoder, and what the provenance says of the threshold. scores: of each series."""
-        found, together = choose_threshold(scores, self.rate), np.concatenate(scores)
+    def make_decoder(self, scores: list[Floats], trained: list[Floats]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the entry of the decoder, and what the provenance says of the threshold.
+
+        scores, trained: those of the held-out steps and of the training steps of each series.
+        """
+        found, together = choose_larger(scores, trained, self.rate), np.concatenate(scores)
         options = {
             "on": found.on,
             "off": min(found.off, found.on),

@@ -5,7 +5,7 @@ A task is a module in this folder; README.md lists its functions and shows a who
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -332,13 +332,17 @@ class Problem:
     # ---- the end of training
 
     def complete(
-        self, branch: Branch | None, predictions: Predictions, calibration: Calibration, tensors: dict[str, Array]
+        self,
+        branch: Branch | None,
+        predict: Callable[[Indices], Predictions],
+        calibration: Calibration,
+        tensors: dict[str, Array],
     ) -> tuple[Problem, dict[str, Array]]:
         """Return the problem of the finished model, with its graph, and all tensors. The default joins the branch.
 
         A task overrides it whose model answers with more than what is trained, such as with a score of forecasts. It is
-        tried before the first epoch. branch: the linear one, or None. predictions: of the held-out rows, in the order
-        of `sort_by_length`, by the network of the selected weights. tensors: see `join_branch`.
+        tried before the first epoch. branch: the linear one, or None. predict: gives the predictions of rows, in the
+        order of `sort_by_length`, by the network of the finished model. tensors: see `join_branch`.
         """
         return (self, tensors) if branch is None else self.join_branch(branch, calibration, tensors)
 

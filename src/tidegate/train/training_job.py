@@ -120,7 +120,7 @@ class TrainingJob:
         with error_context(NO_FILE):
             most = {**done.calibration}  # the branch may be worth nothing yet, and is in the way of no file without it
             most |= {name: {**most.get(name, {}), "branch": 1.0} for name in predictions.branch}
-            problem, tensors = self.problem.complete(branch, predictions, most, run.tensors())
+            problem, tensors = self.problem.complete(branch, run.predict, most, run.tensors())
             draft = self.draft(tensors, done.calibration, self.provenance(done, figures, problem), problem)
             model_bytes = attach(draft).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
@@ -135,7 +135,7 @@ class TrainingJob:
             if "factor" in of:
                 entry, node = problem.node_outputs()[name], problem.output_nodes()[name]
                 run.network.scale_scores(of["factor"], entry.get("part"), node)
-        problem, tensors = problem.complete(branch, predictions, run.calibration, run.tensors())
+        problem, tensors = problem.complete(branch, run.predict, run.calibration, run.tensors())
         return attach(self.draft(tensors, run.calibration, self.provenance(run, final, problem), problem))
 
     def draft(

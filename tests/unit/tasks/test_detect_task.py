@@ -16,9 +16,10 @@ from tidegate.layers import Builder
 from tidegate.model import Model
 from tidegate.runtime import Predictor
 from tidegate.tape import NumpyOps
-from tidegate.tasks import detect
-from tidegate.tasks._alarm_metrics import measure_alarms
+from tidegate.tasks import _detection, detect
+from tidegate.tasks._alarm_metrics import find_runs, measure_alarms
 from tidegate.tasks._alarm_score import average, compare_recent
+from tidegate.tasks._alarm_threshold import choose_threshold
 from tidegate.tasks._detect_scores import judge_alarms
 from tidegate.tasks._detection import fold_quantiles
 from tidegate.train import fit
@@ -241,3 +242,18 @@ def test_a_file_of_its_own_can_choose_the_threshold(tmp_path: Path) -> None:
         "detect", collect(draw(800, 0)), valid=collect(draw(400, 9)), out=str(tmp_path / "m"), epochs=2, hidden=4
     )
     assert model.document["provenance"]["threshold"]["steps"] == 399
+
+
+def count_alarms(values: Any, out: Path) -> int:
+    """Fit a detector to a series, and return how many alarms it raises on the training part."""
+    made = fit("detect", collect(values), out=str(out), epochs=4, hidden=8)
+    (found,) = judge_alarms(Predictor(made), collect(values), [np.zeros(len(values), bool)])
+    return len(find_runs(found.alarms[: len(values) * 3 // 4]))
+
+
+def test_a_quiet_held_out_end_does_not_make_the_threshold_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = draw(3000, 7)
+    values[:2250, 1] += 0.1 * np.random.default_rng(8).standard_t(1.5, 2250)  # not in the held-out quarter
+    assert count_alarms(values, tmp_path / "a") <= 7  # where 2.25 are expected
+    monkeypatch.setattr(_detection, "choose_larger", lambda held_out, trained, rate: choose_threshold(held_out, rate))
+    assert count_alarms(values, tmp_path / "b") > 20
