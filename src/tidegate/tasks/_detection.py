@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from ._alarm_score import average, block_diagonal, compare_recent, hold_alarms, 
 from ._alarm_threshold import choose_larger
 from ._quantiles import Quantiles
 from ._windows import OUTPUT, Segments
-from .base import Array, Branch, Calibration, Indices, Predictions, Problem, sort_by_length
+from .base import Array, Branch, Calibration, Indices, Predict, Problem, sort_by_length
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,11 +44,7 @@ class Detection(Quantiles):
         return None
 
     def complete(
-        self,
-        branch: Branch | None,
-        predict: Callable[[Indices], Predictions],
-        calibration: Calibration,
-        tensors: dict[str, Array],
+        self, branch: Branch | None, predict: Predict, calibration: Calibration, tensors: dict[str, Array]
     ) -> tuple[Problem, dict[str, Array]]:
         """Put the score behind the network: surprise, whitened, its mean square, and a threshold by normal steps.
 
@@ -83,9 +78,7 @@ class Detection(Quantiles):
 
     # ---- scores of held-out steps
 
-    def forecast_errors(
-        self, predict: Callable[[Indices], Predictions], which: Indices
-    ) -> tuple[Floats, Floats, Floats, list[int]]:
+    def forecast_errors(self, predict: Predict, which: Indices) -> tuple[Floats, Floats, Floats, list[int]]:
         """Return the errors of the forecasts of rows, their spreads, and the values that they are of [n, columns], NaN
         for what is unknown, series after series in the order of their steps; and how many steps each series has.
         """

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 Tensors = Mapping[str, "torch.Tensor"]
+Predict = Callable[[Indices], "Predictions"]  # of rows, in the order of `sort_by_length`
 Calibration = dict[str, dict[str, float]]  # output name -> what was fitted on held-out rows; see `Problem.calibrate`
 
 
@@ -332,17 +333,13 @@ class Problem:
     # ---- the end of training
 
     def complete(
-        self,
-        branch: Branch | None,
-        predict: Callable[[Indices], Predictions],
-        calibration: Calibration,
-        tensors: dict[str, Array],
+        self, branch: Branch | None, predict: Predict, calibration: Calibration, tensors: dict[str, Array]
     ) -> tuple[Problem, dict[str, Array]]:
         """Return the problem of the finished model, with its graph, and all tensors. The default joins the branch.
 
         A task overrides it whose model answers with more than what is trained, such as with a score of forecasts. It is
-        tried before the first epoch. branch: the linear one, or None. predict: gives the predictions of rows, in the
-        order of `sort_by_length`, by the network of the finished model. tensors: see `join_branch`.
+        tried before the first epoch. branch: the linear one, or None. predict: gives the predictions of rows by
+        the network of the finished model. tensors: see `join_branch`.
         """
         return (self, tensors) if branch is None else self.join_branch(branch, calibration, tensors)
 
